@@ -1,0 +1,1 @@
+"""Ranking: from records to leaderboards."""

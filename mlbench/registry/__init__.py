@@ -1,0 +1,1 @@
+"""The registry: what plugins yield, and how they are found."""

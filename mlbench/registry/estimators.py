@@ -1,0 +1,94 @@
+"""The one place that knows the shapes of scikit-learn's estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbench.data.dataset import Matrix, Split
+from mlbench.errors import PluginError
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+def estimator_fit(estimator: Callable[[dict[str, Any], Any], Any]) -> Callable[[Split, dict[str, Any], Any], Any]:
+    """``ModelSpec.fit`` for an estimator that is fitted anew in each trial."""
+
+    def fit(train: Split, params: dict[str, Any], context: Any) -> Callable[[Matrix], FloatArray]:
+        # One label: scikit-learn wants the column flat, and warns otherwise.
+        target = train.Y[:, 0] if train.Y.shape[1] == 1 else train.Y
+        return estimator_scorer(estimator(params, context).fit(train.X, target), train.Y)
+
+    return fit
+
+
+def estimator_scorer(fitted: Any, Y: NDArray[np.uint8]) -> Callable[[Matrix], FloatArray]:
+    """Scores (n, k) of a fitted estimator, from the best method that it has.
+
+    A label that is constant in train carries no information on rows, and libraries disagree on what to
+    answer (a missing column, 0.0 above every negative margin, an arbitrary class), so it is ranked by
+    its share in train: below everything for a label without positives, above for one without negatives.
+
+    Args:
+        fitted: The estimator.
+        Y: The labels that it was fitted on, (n, k).
+    """
+    for name, shape in (
+        ("predict_proba", _probabilities),
+        ("decision_function", _margins),
+        ("predict", _predictions),
+    ):
+        if hasattr(fitted, name):
+            method = getattr(fitted, name)
+            break
+    else:
+        raise PluginError(f"{type(fitted).__name__} has no predict_proba, decision_function or predict")
+    k = Y.shape[1]
+    share = Y.mean(axis=0)
+    constant = np.flatnonzero((share == 0) | (share == 1))
+    probabilities = name == "predict_proba"
+
+    def scorer(X: Matrix) -> FloatArray:
+        scores = np.array(shape(method(X), fitted, k), copy=True)
+        if probabilities:
+            scores[:, constant] = share[constant]
+        else:
+            # No finite margin of the model may pass these; +-3e38 is the end of float32.
+            edge = np.finfo(np.float32).max / 4
+            np.clip(scores, -edge, edge, out=scores)
+            scores[:, constant] = np.where(share[constant] > 0, edge, -edge)
+        return scores
+
+    return scorer
+
+
+def _probabilities(answer: Any, fitted: Any, k: int) -> FloatArray:
+    """P(label) from an array (n, k), from (n, 2) for one label, or from a list of k arrays (n, classes)."""
+    if isinstance(answer, list):
+        classes = fitted.classes_ if isinstance(fitted.classes_, list) else list(fitted.classes_)
+        columns = []
+        for column, known in zip(answer, classes, strict=True):
+            at = np.flatnonzero(np.asarray(known) == 1)
+            columns.append(column[:, at[0]] if len(at) else np.zeros(len(column)))
+        return np.stack(columns, axis=1)
+    array = np.asarray(answer, dtype=None)
+    if k == 1 and array.ndim == 2:
+        classes = np.asarray(getattr(fitted, "classes_", [0, 1]))
+        at = np.flatnonzero(classes == 1)
+        if array.shape[1] == 2 or len(classes) == array.shape[1]:
+            return array[:, at[:1]] if len(at) else np.zeros((len(array), 1))
+    return array
+
+
+def _margins(answer: Any, fitted: Any, k: int) -> FloatArray:
+    array = np.asarray(answer)
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _predictions(answer: Any, fitted: Any, k: int) -> FloatArray:
+    array = answer.toarray() if hasattr(answer, "toarray") else np.asarray(answer)
+    array = array[:, None] if array.ndim == 1 else array
+    return array.astype(np.float64) if array.dtype.kind in "biu" else array

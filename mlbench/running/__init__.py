@@ -1,0 +1,1 @@
+"""Running: from jobs to records in the ledger."""
