@@ -1,0 +1,226 @@
+"""Ridge regression of all labels, for mlbench: one eigendecomposition serves every penalty and every label.
+
+Method: Hoerl and Kennard, "Ridge Regression: Biased Estimation for Nonorthogonal Problems" (1970), solved in the
+eigenbasis of the features' Gram matrix, or of the rows' where there are fewer rows than features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
+from mlbench.data.dataset import blocks
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+Floats: TypeAlias = "NDArray[np.float64]"
+
+SCALING = {"standard": 1.0, "pareto": 0.5, "none": 0.0}
+"""The power of its standard deviation that a centred feature is divided by."""
+CELLS_IN_DOUBLE = 10**10
+"""Up to so many multiplications the Gram matrix is summed in double precision throughout."""
+COLUMNS_PER_BLOCK = 1024
+
+DEFAULTS: dict[str, Any] = {"alpha": 100.0, "scaling": "standard"}
+
+
+def suggest(trial: Trial) -> dict[str, Any]:
+    """The search space."""
+    return {
+        "alpha": trial.suggest_float("alpha", 1e-3, 1e6, log=True),
+        "scaling": trial.suggest_categorical("scaling", list(SCALING)),
+    }
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Centre and spread of the features; ``inverse`` is 0 for a constant one, which so drops out."""
+
+    centre: NDArray[np.float32]
+    inverse: NDArray[np.float32]
+    sparse: bool
+
+    def standardised(self, X: Matrix, columns: slice = slice(None)) -> NDArray[np.float32]:
+        """Some columns of some dense rows. Subtracting first keeps a small spread around a large mean."""
+        part: NDArray[np.float32] = np.subtract(X[:, columns], self.centre[columns])
+        part *= self.inverse[columns]
+        return part
+
+
+def measure(X: Matrix) -> Columns:
+    """Means and standard deviations in double precision, in one pass of blocks each."""
+    n, d = X.shape
+    if not isinstance(X, np.ndarray):
+        constant = np.asarray(X.max(axis=0).toarray() == X.min(axis=0).toarray()).ravel()
+        mean = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel() / n
+        there = np.bincount(X.indices, minlength=d)
+        centre = mean.astype(np.float32)
+        squares = np.bincount(X.indices, (X.data - mean[X.indices]) ** 2, minlength=d) + (n - there) * mean**2
+    else:
+        mean = sum((X[rows].sum(axis=0, dtype=np.float64) for rows in blocks(n)), np.zeros(d)) / n
+        centre = mean.astype(np.float32)
+        squares = np.zeros(d)
+        constant = np.ones(d, dtype=bool)
+        for rows in blocks(n):
+            squares += np.square(X[rows] - mean).sum(axis=0)
+            constant &= (X[rows] == X[0]).all(axis=0)
+    spread = np.sqrt(squares / n)
+    constant |= spread < np.finfo(np.float32).tiny
+    inverse = np.where(constant, 0, 1 / np.where(constant, 1, spread)).astype(np.float32)
+    return Columns(centre=centre, inverse=inverse, sparse=not isinstance(X, np.ndarray))
+
+
+@dataclass
+class Path:
+    """All ridge solutions of one training set; the decomposition of a scaling is made when first asked for."""
+
+    train: Split
+    columns: Columns
+    mean: Floats
+    """What centring at float32 left of the standardised features' means."""
+    share: Floats
+    gram: Floats | None
+    """Z'Z of the standardised features Z where d <= n, else None: the dual is taken."""
+    cross: Floats
+    """Z'(Y - share), or in the dual Y - share itself."""
+    solved: dict[str, tuple[Floats, Floats, Floats]] = field(default_factory=dict)
+
+    def weights(self, scaling: str) -> Floats:
+        """What a standardised feature is multiplied by; mean square 1, so that alpha means the same for all."""
+        inverse = self.columns.inverse.astype(np.float64)
+        live = inverse > 0
+        factor = np.zeros(len(inverse))
+        spread = 1 / inverse[live]
+        spread /= spread.max(initial=0.0) or 1.0
+        factor[live] = spread ** (1 - SCALING[scaling])
+        size = np.sqrt(np.mean(factor[live] ** 2)) if live.any() else 1.0
+        return factor / size
+
+    def decomposition(self, scaling: str) -> tuple[Floats, Floats, Floats]:
+        """Eigenvalues, eigenvectors, and the targets in the eigenbasis."""
+        if scaling not in self.solved:
+            factor = self.weights(scaling)
+            if self.gram is not None:
+                values, vectors = np.linalg.eigh(self.gram * factor * factor[:, None])
+                target = vectors.T @ (self.cross * factor[:, None])
+            else:
+                values, vectors = np.linalg.eigh(row_gram(self.train.X, self.columns, factor))
+                target = vectors.T @ self.cross
+            self.solved[scaling] = np.maximum(values, 0), vectors, target
+        return self.solved[scaling]
+
+    def coefficients(self, alpha: float, scaling: str) -> Floats:
+        """Coefficients (d, k) of the standardised features."""
+        values, vectors, target = self.decomposition(scaling)
+        factor = self.weights(scaling)[:, None]
+        dual = vectors @ (target / (values + alpha)[:, None])
+        if self.gram is not None:
+            return factor * dual
+        return factor * factor * transposed_product(self.train.X, self.columns, dual)
+
+
+def dtype_for(cells: float) -> type[np.floating[Any]]:
+    """Double precision while it costs next to nothing: it keeps tiny penalties on collinear features exact."""
+    return np.float64 if cells <= CELLS_IN_DOUBLE else np.float32
+
+
+def sparse_moment(columns: Columns) -> Floats:
+    """The standardised value of a zero, with the sign turned."""
+    return columns.centre.astype(np.float64) * columns.inverse
+
+
+def column_gram(train: Split, columns: Columns) -> tuple[Floats, Floats, Floats]:
+    """Z'Z, Z'Y and the mean of the standardised features Z, both products about the means."""
+    X, n, (_, d) = train.X, len(train), train.X.shape
+    share = train.Y.mean(axis=0, dtype=np.float64)
+    if not isinstance(X, np.ndarray):
+        scaled = X.astype(np.float64).multiply(columns.inverse.astype(np.float64)).tocsr()
+        mean = np.asarray(scaled.sum(axis=0)).ravel() / n
+        gram = (scaled.T @ scaled).toarray()
+        cross = scaled.T @ (train.Y - share)
+        gram -= n * np.outer(mean, mean)
+        return gram, cross, mean - sparse_moment(columns)
+    dtype = dtype_for(float(n) * d * d)
+    gram, cross, mean = np.zeros((d, d)), np.zeros((d, train.Y.shape[1])), np.zeros(d)
+    for rows in blocks(n):
+        part = columns.standardised(X[rows]).astype(dtype, copy=False)
+        gram += part.T @ part
+        cross += part.T @ (train.Y[rows] - share).astype(dtype)
+        mean += part.sum(axis=0, dtype=np.float64)
+    mean /= n
+    gram -= n * np.outer(mean, mean)
+    return gram, cross, mean
+
+
+def row_gram(X: Matrix, columns: Columns, factor: Floats) -> Floats:
+    """(n, n) products of the centred rows."""
+    n, d = X.shape
+    if not isinstance(X, np.ndarray):
+        scaled = X.astype(np.float64).multiply(columns.inverse * factor).tocsr()
+        gram = (scaled @ scaled.T).toarray()
+    else:
+        dtype = dtype_for(float(n) * n * d)
+        gram = np.zeros((n, n))
+        for some in blocks(d, COLUMNS_PER_BLOCK):
+            part = columns.standardised(X, some).astype(dtype, copy=False)
+            part *= factor[some].astype(dtype)
+            gram += part @ part.T
+    gram -= gram.mean(axis=0)
+    gram -= gram.mean(axis=1)[:, None]
+    symmetric: Floats = (gram + gram.T) / 2
+    return symmetric
+
+
+def transposed_product(X: Matrix, columns: Columns, dual: Floats) -> Floats:
+    """Z'D of the centred, standardised features Z, for the dual coefficients D (n, k)."""
+    dual = dual - dual.mean(axis=0)
+    if not isinstance(X, np.ndarray):
+        product: Floats = np.asarray(X.T @ dual) * columns.inverse.astype(np.float64)[:, None]
+        return product
+    parts = blocks(X.shape[1], COLUMNS_PER_BLOCK)
+    return np.concatenate([columns.standardised(X, some).T.astype(np.float64) @ dual for some in parts])
+
+
+def prepare(train: Split, context: FitContext) -> Path:
+    """Products of the features, in one pass over blocks of rows."""
+    columns = measure(train.X)
+    n, d = train.X.shape
+    share = train.Y.mean(axis=0, dtype=np.float64)
+    if d <= n:
+        gram, cross, mean = column_gram(train, columns)
+        return Path(train=train, columns=columns, mean=mean, share=share, gram=gram, cross=cross)
+    return Path(train=train, columns=columns, mean=np.zeros(d), share=share, gram=None, cross=train.Y - share)
+
+
+def fit(path: Path, params: dict[str, Any], context: FitContext) -> Scorer:
+    """The solution for one penalty; its scores are the predicted label values."""
+    W = path.coefficients(params["alpha"], params["scaling"])
+    columns = path.columns
+    intercept = path.share - path.mean @ W
+    if columns.sparse:
+        raw = (W * columns.inverse.astype(np.float64)[:, None]).astype(np.float32)
+        offset = (intercept - sparse_moment(columns) @ W).astype(np.float32)
+        return lambda X: np.asarray(X @ raw) + offset
+    coefficients, offset = W.astype(np.float32), intercept.astype(np.float32)
+    return lambda X: columns.standardised(X) @ coefficients + offset
+
+
+@hookimpl
+def mlbench_models() -> Iterator[ModelSpec]:
+    """Ridge regression."""
+    yield ModelSpec(
+        name="ridge",
+        summary="Ridge regression of the labels, one eigendecomposition for all penalties",
+        citation="Hoerl and Kennard, Ridge Regression: Biased Estimation for Nonorthogonal Problems, 1970",
+        suggest=suggest,
+        defaults=DEFAULTS,
+        prepare=prepare,
+        fit=fit,
+        accepts={"dense", "sparse"},
+    )
