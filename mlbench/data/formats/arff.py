@@ -1,0 +1,221 @@
+"""ARFF, the text format of Weka that Mulan and MEKA share, dense and sparse.
+
+Described at https://waikato.github.io/weka-wiki/formats_and_processing/arff_stable/.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from mlbench.data.formats.arff_text import (
+    Line,
+    lines_of,
+    name_and_type,
+    split_cells,
+    split_pairs,
+    unescape,
+    without_weight,
+)
+from mlbench.data.formats.base import listed, shown
+from mlbench.errors import DataError
+
+SUFFIXES = (".arff", ".arff.bz2")
+
+_NUMERIC = ("numeric", "real", "integer")
+_ROWS_PER_BLOCK = 1024  # the cells of so many rows are strings in memory at a time
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One column of an ARFF file.
+
+    Attributes:
+        name: Without quotes and escapes.
+        kind: ``numeric``, ``nominal`` or ``string``.
+        codes: The code of each value of a nominal or string column: 0 for the one listed or seen first.
+    """
+
+    name: str
+    kind: str
+    codes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values in the order of their codes."""
+        return tuple(self.codes)
+
+    def parser(self) -> Callable[[str], float]:
+        """From a cell to a number; raises ValueError or KeyError."""
+        if self.kind == "numeric":
+            return float
+        if self.kind == "nominal":
+            return self.codes.__getitem__
+        return lambda cell: self.codes.setdefault(cell, len(self.codes))
+
+
+@dataclass(frozen=True, eq=False)
+class Arff:
+    """An ARFF file in memory.
+
+    Attributes:
+        file: Its name, for error messages.
+        relation: What it calls itself.
+        attributes: Its a columns.
+        cells: Shape (n, a), float64: numbers, and codes for nominal and string columns. A cell that a
+            sparse row leaves out is 0, which for a nominal column is the value listed first.
+        weighted: Some rows carry a weight, which is not read.
+    """
+
+    file: str
+    relation: str
+    attributes: tuple[Attribute, ...]
+    cells: NDArray[np.float64] | sp.csr_matrix
+    weighted: bool
+
+
+def read_arff(path: Path) -> Arff:
+    """Read ``NAME.arff`` or ``NAME.arff.bz2``.
+
+    Raises:
+        DataError: Not ARFF, a cell that its column does not allow, or a missing value; names the line.
+    """
+    lines = lines_of(path)
+    relation, attributes = _read_header(path.name, lines)
+    rows = _Rows(path.name, attributes)
+    return Arff(path.name, relation, tuple(attributes), rows.read(lines), rows.weighted)
+
+
+def _read_header(file: str, lines: Iterator[Line]) -> tuple[str, list[Attribute]]:
+    relation = ""
+    attributes: list[Attribute] = []
+    for number, line in lines:
+        where = f"{file}: line {number}"
+        match = re.match(r"@(\w+)(.*)", line)
+        keyword = match[1].lower() if match else ""
+        if match and keyword == "relation":
+            relation = unescape(match[2].strip().strip("'\""))
+        elif match and keyword == "attribute":
+            attributes.append(_attribute(match[2], where))
+        elif keyword == "data":
+            if not attributes:
+                raise DataError(f"{where}: @data, but no @attribute line before it")
+            return relation, attributes
+        else:
+            raise DataError(f"{where}: not ARFF: expected @relation, @attribute or @data, found {shown(line)}")
+    raise DataError(f"{file}: not an ARFF file, or cut short: there is no @data line")
+
+
+def _attribute(text: str, where: str) -> Attribute:
+    name, kind = name_and_type(text, where)
+    word = kind.split()[0].lower() if kind else ""
+    if word in _NUMERIC:
+        return Attribute(name, "numeric")
+    if word == "string":
+        return Attribute(name, "string")
+    if not kind.startswith("{"):
+        raise DataError(
+            f"{where}: column {shown(name)} has type {shown(kind)}: only numeric, nominal and string are read"
+        )
+    if len(kind) < 2 or not kind.endswith("}"):
+        raise DataError(f"{where}: the values of column {shown(name)} must be listed on one line, within {{ and }}")
+    values = split_cells(kind[1:-1], where) if kind[1:-1].strip() else []
+    if len(set(values)) != len(values):
+        raise DataError(f"{where}: column {shown(name)} lists a value twice: each may stand there once")
+    return Attribute(name, "nominal", {value: code for code, value in enumerate(values)})
+
+
+class _Rows:
+    """Turns the lines after ``@data`` into numbers."""
+
+    def __init__(self, file: str, attributes: Sequence[Attribute]) -> None:
+        self.file = file
+        self.attributes = attributes
+        self.parsers = [attribute.parser() for attribute in attributes]
+        self.weighted = False
+
+    def read(self, lines: Iterator[Line]) -> NDArray[np.float64] | sp.csr_matrix:
+        first = next(lines, None)
+        if first is None:
+            return np.empty((0, len(self.attributes)))
+        return (self._sparse if first[1].startswith("{") else self._dense)(chain([first], lines))
+
+    def _dense(self, lines: Iterator[Line]) -> NDArray[np.float64]:
+        blocks = []
+        while block := list(islice(lines, _ROWS_PER_BLOCK)):
+            rows = [self._dense_row(line) for line in block]
+            numbers = np.empty((len(rows), len(self.parsers)))
+            for index, (parse, cells) in enumerate(zip(self.parsers, zip(*rows, strict=True), strict=True)):
+                try:
+                    numbers[:, index] = [parse(cell) for cell in cells]
+                except (ValueError, KeyError):
+                    for (number, _), cell in zip(block, cells, strict=True):
+                        self._parse(index, cell, number)
+                    raise
+            blocks.append(numbers)
+        return np.concatenate(blocks)
+
+    def _dense_row(self, line: Line) -> list[str]:
+        number, text = line
+        if text.startswith("{"):
+            raise DataError(f"{self.file}: line {number}: a sparse row among dense ones")
+        cells = split_cells(self._row(text), f"{self.file}: line {number}")
+        if len(cells) != len(self.parsers):
+            raise DataError(
+                f"{self.file}: line {number}: {len(cells)} cells, but the header declares {len(self.parsers)} columns"
+            )
+        return cells
+
+    def _sparse(self, lines: Iterator[Line]) -> sp.csr_matrix:
+        values, columns, ends = array("d"), array("q"), array("q", [0])
+        for number, text in lines:
+            row = self._sparse_row(number, text)
+            columns.extend(row)
+            values.extend(row.values())
+            ends.append(len(columns))
+        shape = (len(ends) - 1, len(self.parsers))
+        return sp.csr_matrix((np.asarray(values), np.asarray(columns), np.asarray(ends)), shape=shape)
+
+    def _sparse_row(self, number: int, text: str) -> dict[int, float]:
+        where = f"{self.file}: line {number}"
+        text = self._row(text)
+        if not (text.startswith("{") and text.endswith("}")):
+            raise DataError(f"{where}: the rows are sparse, so this one must stand within {{ and }} too")
+        pairs = split_pairs(text[1:-1], where)
+        row: dict[int, float] = {}
+        for index, cell in pairs:
+            if not 0 <= index < len(self.parsers):
+                last = len(self.parsers) - 1
+                raise DataError(f"{where}: there is no column {index}: the header declares columns 0 to {last}")
+            try:
+                row[index] = self.parsers[index](cell)
+            except (ValueError, KeyError):
+                self._parse(index, cell, number)
+        if len(row) != len(pairs):
+            raise DataError(f"{where}: a column is given twice in one sparse row")
+        return row
+
+    def _row(self, text: str) -> str:
+        bare = without_weight(text)
+        self.weighted |= bare is not text and bare != text
+        return bare
+
+    def _parse(self, index: int, cell: str, number: int) -> None:
+        """Raise the error of a cell that cannot be parsed."""
+        try:
+            self.parsers[index](cell)
+        except (ValueError, KeyError) as error:
+            attribute = self.attributes[index]
+            where = f"{self.file}: line {number}, column {shown(attribute.name)}"
+            if cell == "?":
+                raise DataError(f"{where} is missing ('?'): fill in or drop such values first") from error
+            wanted = "a number" if attribute.kind == "numeric" else f"one of {listed(attribute.values)}"
+            raise DataError(f"{where} holds {shown(cell)}, expected {wanted}") from error

@@ -1,0 +1,42 @@
+"""MEKA: one ARFF file that says in its relation name which columns are labels (https://waikato.github.io/meka/)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mlbench.data.dataset import Dataset
+from mlbench.data.formats.arff import SUFFIXES, Arff
+from mlbench.data.formats.arff_dataset import find_parts, read_arff_dataset
+from mlbench.data.formats.base import Format, ReadOptions, files_in, has_suffix
+from mlbench.errors import DataError
+
+_LABEL_COUNT = re.compile(r"(?<!\S)-[Cc]\s+(-?\d{1,9})(?!\S)")
+
+
+def _recognises(path: Path) -> bool:
+    return has_suffix(path, SUFFIXES) or bool(files_in(path, SUFFIXES))
+
+
+def _read(path: Path, options: ReadOptions) -> Dataset:
+    return read_arff_dataset(path, find_parts(path), _columns)
+
+
+def _columns(arff: Arff) -> range:
+    """The first n columns for ``-C n``, the last n for ``-C -n``."""
+    match = _LABEL_COUNT.search(arff.relation)
+    if not match:
+        advice = "put its Mulan XML beside it, or write '-C n' into its @relation as MEKA does"
+        raise DataError(f"{arff.file}: nothing says which columns are labels: {advice}")
+    count, columns = int(match[1]), len(arff.attributes)
+    if not 0 < abs(count) < columns:
+        raise DataError(f"{arff.file}: -C {count} in @relation, but there are {columns} columns, labels and features")
+    return range(count) if count > 0 else range(columns + count, columns)
+
+
+FORMAT = Format(
+    name="MEKA",
+    describe="NAME.arff or NAME.arff.bz2, with '-C n' in its relation name",
+    recognises=_recognises,
+    read=_read,
+)

@@ -1,0 +1,98 @@
+"""mini-MusicNet: a folder of ``.npy`` files, audio windows and the notes that sound in them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbench.data.dataset import Dataset, make_split
+from mlbench.data.formats.base import Format, ReadOptions, dataset_name
+from mlbench.errors import DataError
+
+_PARTS = ("train", "valid", "test")
+
+
+def _recognises(path: Path) -> bool:
+    return any((path / f"{kind}-{part}.npy").is_file() for kind in ("audio", "labels") for part in _PARTS)
+
+
+def _read(path: Path, options: ReadOptions) -> Dataset:
+    splits = {}
+    groups = _read_groups(path)
+    for part in _PARTS:
+        audio, labels = (path / f"{kind}-{part}.npy" for kind in ("audio", "labels"))
+        if part != "train" and not audio.exists() and not labels.exists():
+            continue
+        X, Y = _read_array(audio), _read_array(labels)
+        splits[part] = make_split(X, Y, groups.get(part), where=f"{path.name}/*-{part}.npy")
+    k = splits["train"].Y.shape[1]
+    names = tuple(f"note-{i}" for i in range(k))
+    return Dataset(
+        name=dataset_name(path),
+        train=splits["train"],
+        valid=splits.get("valid"),
+        test=splits.get("test"),
+        label_names=names,
+        features=("rfft",),
+    )
+
+
+def _read_groups(path: Path) -> dict[str, NDArray[np.generic]]:
+    """The groups of each part that has them; names become numbers that hold across the parts."""
+    files = {part: path / f"groups-{part}.npy" for part in _PARTS}
+    groups = {part: _read_array(file) for part, file in files.items() if file.exists()}
+    for part, keys in groups.items():
+        if keys.ndim != 1 or keys.dtype.kind not in "iuUS":
+            raise DataError(
+                f"{files[part].name}: groups of shape {keys.shape} and type {keys.dtype}, expected (rows,) integers"
+            )
+    if all(keys.dtype.kind in "iu" for keys in groups.values()):
+        return groups
+    numbers = np.unique(np.concatenate([keys.astype(str) for keys in groups.values()]), return_inverse=True)[1]
+    ends = np.cumsum([len(keys) for keys in groups.values()])
+    return dict(zip(groups, np.split(numbers, ends[:-1]), strict=True))
+
+
+def _read_array(file: Path) -> NDArray[np.generic]:
+    """A memory-mapped array, its header checked against the size of the file first.
+
+    Raises:
+        DataError: No such file, not ``.npy``, Python objects, or shorter than its header says.
+    """
+    if not file.is_file():
+        raise DataError(f"{file.parent}: {file.name} is missing: audio and labels go together, and train must be there")
+    shape, dtype, start = _read_header(file)
+    if dtype.hasobject:
+        raise DataError(f"{file.name}: holds Python objects, which are never unpickled: save an array of numbers")
+    needed, size = start + math.prod(shape) * dtype.itemsize, file.stat().st_size
+    if min(shape, default=0) < 0 or needed > size:
+        raise DataError(f"{file.name}: cut short: its header says {shape} {dtype}, {needed} bytes, the file has {size}")
+    if not math.prod(shape):  # an empty array cannot be mapped
+        return np.empty(shape, dtype)
+    array: NDArray[np.generic] = np.load(file, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def _read_header(file: Path) -> tuple[tuple[int, ...], np.dtype[np.generic], int]:
+    """Shape, type and the place where the numbers start."""
+    with file.open("rb") as stream:
+        try:
+            version = np.lib.format.read_magic(stream)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(stream)
+        except Exception as error:  # NumPy's parser raises whatever a broken header makes it raise
+            raise DataError(
+                f"{file.name}: not a .npy file of numbers (pickled files are never read): use numpy.save"
+            ) from error
+        return shape, dtype, stream.tell()
+
+
+FORMAT = Format(
+    name="mini-MusicNet",
+    describe="a folder with audio-train.npy and labels-train.npy (also -valid and -test)",
+    recognises=_recognises,
+    read=_read,
+)

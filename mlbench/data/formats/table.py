@@ -1,0 +1,243 @@
+"""Tables, CSV and Parquet: a row for each example, columns for features, labels, groups and split."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbench.data.dataset import Dataset, make_split
+from mlbench.data.formats.base import (
+    YES_NO,
+    Format,
+    ReadOptions,
+    dataset_name,
+    files_in,
+    has_suffix,
+    listed,
+    one_of,
+    shown,
+)
+from mlbench.errors import DataError, UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+_PARTS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
+
+
+def _recognises(path: Path) -> bool:
+    return has_suffix(path, _SUFFIXES) or bool(files_in(path, _SUFFIXES))
+
+
+def _read(path: Path, options: ReadOptions) -> Dataset:
+    file = path if path.is_file() else one_of(files_in(path, _SUFFIXES), path, "tables")
+    frame = _read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file)
+    table = _Table(file.name, frame)
+    labels = _label_columns(file.name, list(frame.columns), options.labels)
+    special = [_known(column, list(frame.columns)) for column in (options.groups, options.split) if column is not None]
+    _check_distinct(labels, special)
+
+    label_names, Y = table.labels(labels)
+    feature_names, X = table.features([c for c in frame.columns if c not in {*labels, *special}])
+    groups = None if options.groups is None else table.groups(options.groups)
+    # Checked as a whole, so that errors name the row of the file and not of its part.
+    where = f"{file.name} (rows from 0)"
+    whole = make_split(X, Y, groups, where=where, feature_names=feature_names, label_names=label_names)
+    splits = {"train": whole}
+    if options.split is not None:
+        part_of = table.parts(options.split)
+        splits = {part: whole.take(np.flatnonzero(part_of == part)) for part in _PARTS if part in part_of}
+        if "train" not in splits:
+            raise DataError(f"{file.name}: no row of column {shown(options.split)} says train")
+    return Dataset(
+        name=dataset_name(path),
+        train=splits["train"],
+        valid=splits.get("valid"),
+        test=splits.get("test"),
+        label_names=tuple(label_names),
+        feature_names=tuple(feature_names),
+        notes=tuple(table.notes),
+    )
+
+
+def _read_csv(file: Path) -> DataFrame:
+    import pandas as pd
+
+    how: dict[str, Any] = {"sep": "\t" if ".tsv" in file.name.lower() else ",", "encoding": "utf-8-sig"}
+    try:
+        # pandas renames a column that is there twice without a word, so the names are read apart.
+        names = pd.read_csv(file, **how, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
+        frame = pd.read_csv(file, **how, low_memory=False)
+    except OSError:
+        raise
+    except Exception as error:  # whatever the parser raises, it is about the file
+        raise DataError(f"{file.name}: not a table that can be read: {' '.join(str(error).split())}") from error
+    if len(names) != frame.shape[1] or not isinstance(frame.index, pd.RangeIndex):
+        raise DataError(f"{file.name}: its rows have more cells than its first line has names ({len(names)})")
+    frame.columns = pd.Index(names, dtype=object)
+    return frame
+
+
+def _read_parquet(file: Path) -> DataFrame:
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(file, engine="pyarrow")
+    except ImportError as error:
+        raise UsageError(f"{file.name}: Parquet needs pyarrow: pip install 'mlbench-suite[parquet]'") from error
+    except OSError:
+        raise
+    except Exception as error:  # whatever the parser raises, it is about the file
+        raise DataError(f"{file.name}: not a Parquet file: {' '.join(str(error).split())}") from error
+    frame.columns = pd.Index([str(column) for column in frame.columns], dtype=object)
+    return frame.reset_index(drop=True)
+
+
+def _label_columns(file: str, columns: list[str], wanted: tuple[str, ...]) -> list[str]:
+    """The columns that ``--labels`` means, in the order of the file."""
+    if not wanted:
+        raise UsageError(f"{file}: say with --labels which columns are labels; there are: {listed(columns)}")
+    found: set[str] = set()
+    for entry in wanted:
+        for name in [entry] if entry in columns else [part.strip() for part in entry.split(",")]:
+            found |= (
+                {name} if name in columns else {c for c in columns if fnmatchcase(c, name)} or {_known(name, columns)}
+            )
+    return [column for column in columns if column in found]
+
+
+def _known(name: str, columns: list[str]) -> str:
+    if name not in columns:
+        raise UnknownName("column", name, columns)
+    return name
+
+
+def _check_distinct(labels: list[str], special: list[str]) -> None:
+    for column in special:
+        if column in labels or special.count(column) > 1:
+            raise UsageError(f"column {shown(column)} can be only one of label, --groups and --split")
+
+
+class _Table:
+    """The columns of one file, turned into numbers.
+
+    Attributes:
+        notes: The columns that were dropped.
+    """
+
+    def __init__(self, file: str, frame: DataFrame) -> None:
+        self.file = file
+        self.frame = frame
+        self.notes: list[str] = []
+        columns = list(frame.columns)
+        twice = next((c for c in columns if columns.count(c) > 1), None)
+        if twice is not None:
+            raise DataError(f"{file}: two columns are called {shown(twice)}: rename one")
+
+    def labels(self, columns: list[str]) -> tuple[list[str], NDArray[np.float64]]:
+        """Label names and cells (n, k): a column as it is, or one-hot where it holds words."""
+        names: list[str] = []
+        blocks = []
+        for column in columns:
+            series = self._whole(column)
+            numbers = _as_numbers(series)
+            if numbers is None:
+                values, block = self._one_hot(column, series)
+                names += values
+                blocks.append(block)
+            else:
+                names.append(column)
+                blocks.append(numbers[:, None])
+        return names, np.hstack(blocks)
+
+    def features(self, columns: list[str]) -> tuple[list[str], NDArray[np.float32]]:
+        """Feature names and cells (n, d); a row id is dropped and noted."""
+        names, cells = [], []
+        for column in columns:
+            series = self._whole(column)
+            numbers = _as_numbers(series)
+            if numbers is None and self._text(column, series).is_unique:
+                self.notes.append(f"column {shown(column)} is dropped: a row id, all values differ")
+            elif numbers is None:
+                raise DataError(
+                    f"{self.file}: column {shown(column)} holds text (row 0: {shown(str(series.iloc[0]))}): "
+                    "turn it into numbers, remove it, or name it with --labels, --groups or --split"
+                )
+            elif not column and np.array_equal(numbers - numbers[:1], np.arange(len(numbers))):
+                self.notes.append("a column without a name is dropped: it counts the rows")
+            else:
+                names.append(column)
+                cells.append(numbers)
+        with np.errstate(over="ignore"):  # make_split refuses what is too large for float32
+            matrix = np.empty((len(self.frame), len(cells)), dtype=np.float32)
+            for j, numbers in enumerate(cells):
+                matrix[:, j] = numbers
+        return names, matrix
+
+    def groups(self, column: str) -> NDArray[np.intp]:
+        """One number for each value of a column of any type."""
+        import pandas as pd
+
+        return np.asarray(pd.factorize(self._whole(column))[0])
+
+    def parts(self, column: str) -> NDArray[np.str_]:
+        """``train``, ``valid`` or ``test`` for each row."""
+        words = [str(value).strip().lower() for value in self._whole(column)]
+        wrong = next((row for row, word in enumerate(words) if word not in _PARTS), None)
+        if wrong is not None:
+            where = f"{self.file}: row {wrong} (from 0), column {shown(column)}"
+            raise DataError(f"{where} holds {shown(words[wrong])}, expected train, valid or test")
+        return np.array([_PARTS[word] for word in words])
+
+    def _whole(self, column: str) -> Series:
+        """A column without missing values."""
+        series = self.frame[column]
+        missing = np.flatnonzero(series.isna())
+        if len(missing):
+            where = f"{self.file}: row {missing[0]} (from 0), column {shown(column)}"
+            raise DataError(f"{where} is missing: fill in or drop such values first")
+        return series
+
+    def _text(self, column: str, series: Series) -> Series:
+        """The column, if its cells are text."""
+        if not all(isinstance(value, str) for value in series):
+            kind = type(series.iloc[0]).__name__
+            raise DataError(
+                f"{self.file}: column {shown(column)} holds {kind} values: turn it into numbers, or remove it"
+            )
+        return series
+
+    def _one_hot(self, column: str, series: Series) -> tuple[list[str], NDArray[np.float64]]:
+        text = self._text(column, series)
+        values = sorted(text.unique())
+        words = {value.lower() for value in values}
+        if any(words <= set(pair) for pair in YES_NO):
+            yes = {pair[1] for pair in YES_NO}
+            return [column], np.array([[value.lower() in yes] for value in text], dtype=np.float64)
+        if len(values) == len(text):
+            raise DataError(f"{self.file}: label {shown(column)} has another value in every row: it is no label")
+        codes = np.searchsorted(values, text.to_numpy(dtype=object))
+        return [f"{column}={value}" for value in values], np.eye(len(values))[codes]
+
+
+def _as_numbers(series: Series) -> NDArray[np.float64] | None:
+    """A column of numbers or of true and false, else None."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if not (is_numeric_dtype(series) or is_bool_dtype(series)) or series.dtype.kind == "c":
+        return None
+    return np.asarray(series.to_numpy(dtype=np.float64))
+
+
+FORMAT = Format(
+    name="table",
+    describe="one .csv, .csv.gz, .tsv or .parquet file, with --labels COLUMNS",
+    recognises=_recognises,
+    read=_read,
+    takes_options=True,
+)

@@ -1,0 +1,192 @@
+"""Multi-label svmlight text, as LIBSVM and the Extreme Classification Repository write it.
+
+A line is ``l1,l2 i:v i:v``; a row without labels starts with a space or with its features. The
+repository (http://manikvarma.org/downloads/XC/XMLRepository.html) puts ``rows features labels`` first.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from mlbench.data.dataset import Dataset, make_split
+from mlbench.data.formats.base import (
+    Format,
+    ReadOptions,
+    dataset_name,
+    dense_if_full,
+    files_in,
+    has_suffix,
+    one_of,
+    read_text,
+    shown,
+)
+from mlbench.errors import DataError
+
+_SUFFIXES = (".txt", ".svm", ".libsvm", ".svmlight")
+_PARTS = {"train": ("train",), "valid": ("valid", "dev"), "test": ("test",)}
+_HEADER = re.compile(r"(\d+)\s+(\d+)\s+(\d+)")
+_LARGEST_INDEX = 2**31 - 1
+_MOST_LABEL_CELLS = 2**33  # labels are kept as one byte a cell
+
+
+@dataclass(eq=False)
+class _Rows:
+    """The rows of one file, indices as they stand there.
+
+    Attributes:
+        file: Its name.
+        header: The numbers of rows, features and labels that the first line states, or None.
+    """
+
+    file: str
+    header: tuple[int, int, int] | None = None
+    labels: array[int] = field(default_factory=lambda: array("q"))
+    label_ends: array[int] = field(default_factory=lambda: array("q", [0]))
+    columns: array[int] = field(default_factory=lambda: array("q"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+    ends: array[int] = field(default_factory=lambda: array("q", [0]))
+
+    def features(self, base: int, d: int) -> sp.csr_matrix:
+        columns = np.asarray(self.columns) - base
+        return sp.csr_matrix((np.asarray(self.values), columns, np.asarray(self.ends)), shape=(len(self.ends) - 1, d))
+
+    def label_matrix(self, base: int, k: int) -> NDArray[np.uint8]:
+        Y = np.zeros((len(self.label_ends) - 1, k), dtype=np.uint8)
+        Y[np.repeat(np.arange(len(Y)), np.diff(self.label_ends)), np.asarray(self.labels) - base] = 1
+        return Y
+
+
+def _recognises(path: Path) -> bool:
+    return has_suffix(path, _SUFFIXES) or bool(_files_of(path, "train"))
+
+
+def _files_of(folder: Path, part: str) -> list[Path]:
+    return [file for file in files_in(folder, _SUFFIXES) if any(word in file.name.lower() for word in _PARTS[part])]
+
+
+def _find_parts(path: Path) -> dict[str, Path]:
+    if path.is_file():
+        return {"train": path}
+    found = {part: _files_of(path, part) for part in _PARTS}
+    return {part: one_of(files, path, f"{part} files") for part, files in found.items() if files}
+
+
+def _read(path: Path, options: ReadOptions) -> Dataset:
+    parts = {part: _read_rows(file) for part, file in _find_parts(path).items()}
+    files = list(parts.values())
+    base_feature, base_label, d, k, note = _numbering(files)
+    n = max(len(rows.ends) - 1 for rows in files)
+    if n * k > _MOST_LABEL_CELLS or d > _LARGEST_INDEX:
+        raise DataError(f"{files[0].file}: {d} features and {k} labels for {n} rows are too many: is an index wrong?")
+    matrices = dense_if_full([rows.features(base_feature, d) for rows in files])
+    splits = {
+        part: make_split(X, rows.label_matrix(base_label, k), where=f"{rows.file} (rows from 0)")
+        for (part, rows), X in zip(parts.items(), matrices, strict=True)
+    }
+    names = tuple(f"label-{i}" for i in range(k))
+    return Dataset(
+        name=dataset_name(path),
+        train=splits["train"],
+        valid=splits.get("valid"),
+        test=splits.get("test"),
+        label_names=names,
+        notes=(note,),
+    )
+
+
+def _numbering(files: Sequence[_Rows]) -> tuple[int, int, int, int, str]:
+    """The first feature, the first label, their numbers d and k, and a note on what was assumed.
+
+    Raises:
+        DataError: Headers that disagree, or nothing to count.
+    """
+    headers = {rows.header and rows.header[1:] for rows in files}
+    if len(headers) > 1:
+        names = " and ".join(rows.file for rows in files)
+        raise DataError(f"{names} state different numbers of features and labels in their first lines")
+    stated = headers.pop()
+    if stated is not None:
+        d, k = stated
+        return 0, 0, d, k, "features and labels are numbered from 0, as its header line implies"
+    first_feature, d = _count([rows.columns for rows in files])
+    first_label, k = _count([rows.labels for rows in files])
+    note = f"there is no header line: features are taken as numbered from {first_feature}, labels from {first_label}"
+    return first_feature, first_label, d, k, note
+
+
+def _count(indices: Sequence[array[int]]) -> tuple[int, int]:
+    """The first index, 0 or 1, and how many there are: from 1 where no part has a 0."""
+    used = [np.asarray(index) for index in indices if len(index)]
+    if not used:
+        return 0, 0
+    first = 0 if min(int(index.min()) for index in used) == 0 else 1
+    return first, max(int(index.max()) for index in used) + 1 - first
+
+
+def _read_rows(path: Path) -> _Rows:
+    """The rows of one file.
+
+    Raises:
+        DataError: A line that is not ``labels index:value …``, or a header that is not true.
+    """
+    rows = _Rows(path.name)
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        line = line.partition("#")[0]
+        header = _HEADER.fullmatch(line.strip()) if number == 1 else None
+        if header:
+            n, d, k = (int(count[:18]) for count in header.groups())
+            rows.header = (n, d, k)
+        elif line.strip():
+            _add_row(rows, line, f"{path.name}: line {number}")
+    n = len(rows.ends) - 1
+    if rows.header and rows.header[0] != n:
+        raise DataError(
+            f"{path.name}: its first line states {rows.header[0]} rows, but there are {n}: is it cut short?"
+        )
+    return rows
+
+
+def _add_row(rows: _Rows, line: str, where: str) -> None:
+    tokens = line.split()
+    names = tokens.pop(0) if ":" not in tokens[0] else ""
+    try:
+        labels = [int(label) for label in names.split(",")] if names else []
+        pairs = [token.split(":") for token in tokens]
+        columns = [int(index) for index, _ in pairs]
+        values = [float(value) for _, value in pairs]
+    except ValueError as error:
+        raise DataError(f"{where}: expected 'label,label index:value …', found {shown(line.strip())}") from error
+    _check_indices(labels, "label", rows.header and rows.header[2], where)
+    _check_indices(columns, "feature", rows.header and rows.header[1], where)
+    rows.labels.extend(labels)
+    rows.label_ends.append(len(rows.labels))
+    rows.columns.extend(columns)
+    rows.values.extend(values)
+    rows.ends.append(len(rows.columns))
+
+
+def _check_indices(indices: list[int], what: str, count: int | None, where: str) -> None:
+    if not indices:
+        return
+    last = _LARGEST_INDEX if count is None else count - 1
+    if min(indices) < 0 or max(indices) > last:
+        wrong = next(index for index in indices if not 0 <= index <= last)
+        raise DataError(f"{where}: {what} {wrong} is out of range: the {what}s go from 0 to {last}")
+    if len(set(indices)) != len(indices):
+        raise DataError(f"{where}: a {what} is given twice")
+
+
+FORMAT = Format(
+    name="XMC",
+    describe="multi-label svmlight text, a .txt or .svm file, or a folder with *train*.txt and *test*.txt",
+    recognises=_recognises,
+    read=_read,
+)
