@@ -22,6 +22,13 @@ import difflib
 from collections.abc import Iterable
 
 
+def one_line(text: object, longest: int = 300) -> str:
+    """``text`` as one line that is safe to print: no line ends, no control or direction characters."""
+    words = " ".join(str(text).split())
+    line = "".join(character for character in words if character.isprintable())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
 class MlbenchError(Exception):
     """Base of all expected errors; the message is one line: what, where, what to do."""
 

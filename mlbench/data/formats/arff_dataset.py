@@ -55,7 +55,7 @@ def find_parts(path: Path) -> dict[str, Path]:
         raise DataError(
             f"{path}: {listed(f.name for f in files)}, but no train part: name it {family(files[0])}-train.arff"
         )
-    return parts
+    return {part: parts[part] for part in ("train", "valid", "test") if part in parts}
 
 
 def read_arff_dataset(path: Path, parts: Mapping[str, Path], find_labels: Callable[[Arff], Sequence[int]]) -> Dataset:

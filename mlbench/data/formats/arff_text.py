@@ -20,7 +20,7 @@ _CELL = re.compile(rf"()\s*{_VALUE}")
 _PAIR = re.compile(rf"\s*(\d+)\s+{_VALUE}")
 _NAME = re.compile(rf"\s*(?:{_QUOTED}|((?:[^\s{{'\"\\]|\\.)(?:[^\s{{\\]|\\.)*))\s*(.*)")
 # A "%" starts a comment only where a value could start: an unquoted 50% is a value.
-_COMMENT = re.compile(rf"""((?:[^'"\\%]|\\.|{_QUOTED}|(?<=[^\s,])%)*)%""")
+_COMMENT = re.compile(rf"""((?:[^'"\\%]|\\.|{_QUOTED}|(?<=[^\s,])%)*)(?<![^\s,])%""")
 _WEIGHT = re.compile(r"\s*,\s*\{[^{},]*\}\Z")
 _SPECIAL = re.compile(r"""['"\\%]""")
 

@@ -27,17 +27,20 @@ def _read(path: Path, options: ReadOptions) -> Dataset:
         if part != "train" and not audio.exists() and not labels.exists():
             continue
         X, Y = _read_array(audio), _read_array(labels)
-        splits[part] = make_split(X, Y, groups.get(part), where=f"{path.name}/*-{part}.npy")
-    k = splits["train"].Y.shape[1]
-    names = tuple(f"note-{i}" for i in range(k))
+        splits[part] = make_split(X, Y, groups.get(part), where=f"{audio.name}, {labels.name}", label_names=_names(Y))
     return Dataset(
         name=dataset_name(path),
         train=splits["train"],
         valid=splits.get("valid"),
         test=splits.get("test"),
-        label_names=names,
+        label_names=_names(splits["train"].Y),
         features=("rfft",),
     )
+
+
+def _names(Y: NDArray[np.generic]) -> tuple[str, ...]:
+    """The MIDI note of each label column."""
+    return tuple(f"note-{i}" for i in range(Y.shape[-1] if Y.ndim else 0))
 
 
 def _read_groups(path: Path) -> dict[str, NDArray[np.generic]]:

@@ -1,0 +1,5 @@
+"""``python -m mlbench``."""
+
+from mlbench.cli.main import main
+
+main()

@@ -1,0 +1,39 @@
+"""``mlbench leaderboard``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlbench.cli.options import runs_option
+from mlbench.cli.tables import show_board
+from mlbench.errors import UnknownName, UsageError
+from mlbench.ranking.leaderboard import boards, leaderboard, to_csv
+from mlbench.ranking.views import to_html, to_markdown
+from mlbench.running.ledger import Ledger
+
+WRITERS = {"csv": to_csv, "markdown": to_markdown, "html": to_html}
+
+
+@click.command("leaderboard")
+@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+@click.option("--format", "form", type=click.Choice(["table", *WRITERS]), default="table", show_default=True)
+@runs_option
+def leaderboard_command(datasets: tuple[str, ...], form: str, runs: Path) -> None:
+    """Print the leaderboards of finished jobs: one for each data set and budget."""
+    found = boards(Ledger(runs).records())
+    if not found:
+        raise UsageError(f"no finished job in {runs}: start with `mlbench run`")
+    names = [name for name, _ in found]
+    for asked in datasets:
+        if asked not in names:
+            raise UnknownName("leaderboard", asked, names)
+    for (name, _), records in found.items():
+        if datasets and name not in datasets:
+            continue
+        rows = leaderboard(records)
+        if form == "table":
+            show_board(rows)
+        else:
+            click.echo(WRITERS[form](rows), nl=False)

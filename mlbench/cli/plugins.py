@@ -1,0 +1,60 @@
+"""``mlbench plugins``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from mlbench.cli.tables import show_table
+from mlbench.errors import UnknownName
+from mlbench.registry.catalog import discover
+
+
+@click.group()
+def plugins() -> None:
+    """The models, data sets and features that are installed."""
+
+
+@plugins.command("list")
+def list_plugins() -> None:
+    """List what is installed, and what is broken and why."""
+    catalog = discover()
+    rows = [
+        (kind, name, registered.origin.plugin, registered.origin.version, registered.spec.summary)
+        for kind, known in (("model", catalog.models), ("data set", catalog.datasets), ("features", catalog.features))
+        for name, registered in known.items()
+    ]
+    show_table(("Kind", "Name", "Plugin", "Version", "Summary"), rows)
+    for broken in catalog.broken:
+        click.echo(f"broken: {broken.origin} ({broken.origin.entry_point}): {broken.error}")
+
+
+@plugins.command()
+@click.argument("name")
+def info(name: str) -> None:
+    """All about one model, data set or feature set."""
+    catalog = discover()
+    groups = (("model", catalog.models), ("data set", catalog.datasets), ("features", catalog.features))
+    found = [(kind, known[name]) for kind, known in groups if name in known]
+    clashes = [message for (_, clashing), message in catalog.clashes.items() if clashing == name]
+    broken = [f"{b.origin}: {b.error}" for b in catalog.broken if name in (b.origin.plugin, b.origin.entry_point)]
+    for message in dict.fromkeys(clashes + broken):
+        click.echo(f"broken: {message}")
+    if not found and not clashes and not broken:
+        raise UnknownName("model, data set or features", name, [*catalog.models, *catalog.datasets, *catalog.features])
+    for kind, registered in found:
+        spec = registered.spec
+        lines = {
+            kind: spec.name,
+            "summary": spec.summary,
+            "plugin": str(registered.origin),
+            "accepts": ", ".join(sorted(getattr(spec, "accepts", ()))),
+            "devices": ", ".join(sorted(getattr(spec, "devices", ()))),
+            "defaults": json.dumps(dict(spec.defaults)) if getattr(spec, "defaults", None) else "",
+            "citation": getattr(spec, "citation", ""),
+        }
+        width = max(map(len, lines))
+        for key, value in lines.items():
+            if value:
+                click.echo(f"{key:<{width}}  {value}")

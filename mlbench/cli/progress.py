@@ -1,0 +1,133 @@
+"""What ``mlbench run`` says while it works: a live bar on a terminal, plain lines in a log; all on stderr."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+
+import click
+import numpy as np
+
+from mlbench.data.cache import count_shared_rows
+from mlbench.data.dataset import Dataset
+from mlbench.errors import one_line
+from mlbench.running.ledger import Ledger, Record
+from mlbench.running.plan import Job
+from mlbench.running.tuning import best_line, n_trials
+
+REFRESH_SECONDS = 0.5
+
+
+def describe_data(jobs: Sequence[Job]) -> None:
+    """Sizes, labels without positives, duplicates across parts, and the reader's notes, once a data set."""
+    for source in {job.source.sha256: job.source for job in jobs}.values():
+        for line in dataset_lines(source.dataset):
+            click.echo(f"{source.name}: {line}", err=True)
+
+
+def dataset_lines(dataset: Dataset) -> list[str]:
+    """What one should know of a data set before trusting a figure on it."""
+    sizes = " + ".join(f"{len(split):,} {part}" for part, split in dataset.parts())
+    lines = [f"{sizes} rows, {dataset.train.X.shape[1]:,} features, {dataset.train.Y.shape[1]:,} labels"]
+    empty = {part: int(np.sum(~split.Y.any(axis=0))) for part, split in dataset.parts()}
+    if any(empty.values()):
+        counts = ", ".join(f"{count} in {part}" for part, count in empty.items() if count)
+        lines.append(f"labels without a positive: {counts}")
+    shared = count_shared_rows(dataset)
+    if shared:
+        lines.append("repeated rows: " + ", ".join(f"{n} of {part} stand in {first} too" for (part, first), n in shared.items()))
+    return lines + [one_line(note) for note in dataset.notes]
+
+
+def describe_plan(jobs: Sequence[Job], ledger: Ledger) -> None:
+    """``--dry-run``: a line a job, and how much of it is there already."""
+    there = 0
+    for job in jobs:
+        record = ledger.load(job.id)
+        trials = max((len(log.read()) for log in ledger.trials_under_way(job.id)), default=0)
+        total = n_trials(job.model.spec, job.budget.n_trials)
+        there += record is not None
+        if record is not None:
+            state = "finished" if record.status == "ok" else f"finished: {record.status}"
+        else:
+            state = f"{trials} of {total} trials done" if trials else f"to run, {total} trials"
+        click.echo(f"{job.label}: {state}")
+    click.echo(f"{len(jobs)} jobs, {there} finished, {len(jobs) - there} to run")
+
+
+class Progress:
+    """Follows the studies on disk, whatever executor runs them."""
+
+    def __init__(self, jobs: Sequence[Job], ledger: Ledger) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self.waiting = {job.id: job for job in jobs}
+        self.ledger = ledger
+        self.n_jobs = len(self.waiting)
+        self.done_trials = 0
+        self.total = sum(n_trials(job.model.spec, job.budget.n_trials) for job in self.waiting.values())
+        console = Console(stderr=True)
+        self.live = console.is_terminal and self.n_jobs > 0
+        self.bar = Bar(
+            TextColumn("{task.fields[jobs]}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} trials"),
+            TextColumn("{task.fields[best]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not self.live,
+            transient=True,
+        )
+        self.task = self.bar.add_task("", total=self.total, jobs=f"0/{self.n_jobs} jobs", best="")
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._follow, daemon=True)
+
+    def __enter__(self) -> Progress:
+        """Start to show."""
+        if self.live:
+            self.bar.start()
+            self.thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop to show."""
+        self.stop.set()
+        if self.live:
+            self.thread.join()
+            self.bar.stop()
+
+    def done(self, job: Job, record: Record) -> None:
+        """One job is in the ledger."""
+        self.waiting.pop(job.id, None)
+        self.done_trials += n_trials(job.model.spec, job.budget.n_trials)
+        seconds = sum(value or 0.0 for value in record.timings.values())
+        if record.status == "ok":
+            best = record.figures["valid"][job.budget.metric]
+            result = f"valid {job.budget.metric} {best:.4f}" if best is not None else "ok"
+        else:
+            result = f"{record.status}: {record.error}"
+        pruned = f" ({record.n_trials_pruned} pruned)" if record.n_trials_pruned else ""
+        count = self.n_jobs - len(self.waiting)
+        line = f"[{count}/{self.n_jobs}] {job.label}: {result}, {record.n_trials} trials{pruned}, {seconds:.1f} s"
+        if self.live:
+            self.bar.console.print(line, markup=False, highlight=False)
+        else:
+            click.echo(line, err=True)
+
+    def _follow(self) -> None:
+        while not self.stop.wait(REFRESH_SECONDS):
+            under_way, best = 0, ""
+            for job in list(self.waiting.values()):
+                for log in self.ledger.trials_under_way(job.id):
+                    lines = log.read()
+                    under_way += len(lines)
+                    leader = best_line(lines, job.budget.metric)
+                    if leader is not None:
+                        best = f"{job.features.spec.name} · {job.model.spec.name} {leader.value:.4f}"
+            jobs = f"{self.n_jobs - len(self.waiting)}/{self.n_jobs} jobs"
+            self.bar.update(self.task, completed=min(self.total, self.done_trials + under_way), jobs=jobs, best=best)

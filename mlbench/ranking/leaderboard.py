@@ -1,0 +1,214 @@
+"""Records to a table: one row per (model, features), seeds together, best micro AP first.
+
+The CSV is a pure function of records; Markdown, HTML and the terminal's table are made from the CSV's
+rows alone (``mlbench.ranking.views``).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from mlbench.errors import DataError
+from mlbench.running.ledger import Record
+from mlbench.running.plan import PROTOCOL
+
+COLUMNS = (
+    "rank",
+    "rank_low",
+    "rank_high",
+    "model",
+    "features",
+    "status",
+    "average_precision_micro",
+    "average_precision_micro_low",
+    "average_precision_micro_high",
+    "average_precision_macro",
+    "average_precision_macro_low",
+    "average_precision_macro_high",
+    "average_precision_macro_all_labels",
+    "average_precision_weighted",
+    "average_precision_samples",
+    "roc_auc_macro",
+    "label_ranking_average_precision",
+    "valid_average_precision_micro",
+    "default_average_precision_micro",
+    "n_labels",
+    "n_labels_scored",
+    "n_train",
+    "n_valid",
+    "n_test",
+    "n_groups",
+    "n_seeds",
+    "n_trials",
+    "n_trials_pruned",
+    "n_trials_failed",
+    "best_params",
+    "prepare_seconds",
+    "tune_seconds",
+    "fit_seconds",
+    "predict_seconds",
+    "peak_memory_mb",
+    "device",
+    "plugin",
+    "plugin_version",
+    "mlbench_version",
+    "dataset",
+    "dataset_sha256",
+    "error",
+)
+TEST_FIGURES = (
+    "average_precision_micro",
+    "average_precision_macro",
+    "average_precision_macro_all_labels",
+    "average_precision_weighted",
+    "average_precision_samples",
+    "roc_auc_macro",
+    "label_ranking_average_precision",
+)
+TIMINGS = ("prepare_seconds", "tune_seconds", "fit_seconds", "predict_seconds")
+Row: TypeAlias = "dict[str, str]"
+"""One line of the CSV, by column, as text."""
+
+
+def boards(records: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:
+    """Records that may stand on one board: same data, same budget; by (data set's name, key)."""
+    together: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        if record.job["protocol"] == PROTOCOL:
+            together[record.dataset["name"], board_key(record.job)].append(record)
+    return dict(sorted(together.items()))
+
+
+def board_key(identity: Mapping[str, Any]) -> str:
+    """What two jobs must share to stand on one board."""
+    return json.dumps([identity["dataset_sha256"], identity["budget"]], sort_keys=True)
+
+
+def leaderboard(records: Iterable[Record], preferred: Collection[str] = ()) -> list[Row]:
+    """The rows of one board, ranked.
+
+    Args:
+        records: Of one data set and one budget.
+        preferred: Ids of jobs to take where a model was run in several versions or on several devices;
+            else the newest version is taken.
+    """
+    variants: dict[tuple[str, str], dict[tuple[Any, ...], list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        job = record.job
+        variant = (_version_key(job["plugin_version"]), _version_key(job["features_plugin_version"]), job["device"])
+        variants[job["model"], job["features"]][variant].append(record)
+    rows = []
+    for candidates in variants.values():
+        wanted = [variant for variant, group in candidates.items() if any(r.id in preferred for r in group)]
+        rows.append(_row(candidates[max(wanted or candidates)]))
+    rows.sort(key=_order)
+    figures = [float(row["average_precision_micro"]) for row in rows if row["average_precision_micro"]]
+    for row in rows:
+        if row["average_precision_micro"]:
+            row["rank"] = str(1 + sum(other > float(row["average_precision_micro"]) for other in figures))
+    return rows
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """The CSV of those rows."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _no_formula(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def from_csv(text: str, where: str = "the leaderboard") -> list[Row]:
+    """The rows of that CSV.
+
+    Raises:
+        DataError: It is not one of ours.
+    """
+    reader = csv.DictReader(io.StringIO(text))
+    if tuple(reader.fieldnames or ()) != COLUMNS:
+        raise DataError(f"{where} is no leaderboard of this mlbench: its columns differ")
+    return [dict(row) for row in reader]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` as a whole, or leave it alone when it is the same."""
+    data = text.encode()
+    if path.exists() and path.read_bytes() == data:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    making = path.with_name(f".{path.name}.making")
+    making.write_bytes(data)
+    making.replace(path)
+
+
+def _row(seeds: Sequence[Record]) -> Row:
+    """One row from the records of one model on one representation, a seed each."""
+    seeds = sorted(seeds, key=lambda record: record.job["seed"])
+    bad = next((record for record in seeds if record.status != "ok"), None)
+    shown = bad or max(seeds, key=lambda record: record.figures["valid"]["average_precision_micro"] or 0.0)
+    values: dict[str, Any] = {
+        **{name: shown.dataset.get(name) for name in COLUMNS if name.startswith("n_")},
+        "model": shown.job["model"],
+        "features": shown.job["features"],
+        "status": shown.status,
+        "error": shown.error,
+        "default_average_precision_micro": _mean(record.default_average_precision_micro for record in seeds),
+        "n_seeds": len(seeds),
+        "n_trials": sum(record.n_trials for record in seeds),
+        "n_trials_pruned": sum(record.n_trials_pruned for record in seeds),
+        "n_trials_failed": sum(record.n_trials_failed for record in seeds),
+        "best_params": None if shown.best_params is None else json.dumps(dict(shown.best_params), sort_keys=True),
+        **{name: _mean(record.timings.get(name) for record in seeds) for name in TIMINGS},
+        "peak_memory_mb": max((record.peak_memory_mb or 0.0 for record in seeds), default=0.0) or None,
+        "device": shown.device,
+        "plugin": shown.job["plugin"],
+        "plugin_version": shown.job["plugin_version"],
+        "mlbench_version": shown.environment.get("mlbench"),
+        "dataset": shown.dataset["name"],
+        "dataset_sha256": shown.dataset["sha256"],
+    }
+    if bad is None:
+        for name in TEST_FIGURES:
+            values[name] = _mean(record.figures["test"][name] for record in seeds)
+        values["valid_average_precision_micro"] = _mean(
+            record.figures["valid"]["average_precision_micro"] for record in seeds
+        )
+    return {name: _text(values.get(name)) for name in COLUMNS}
+
+
+def _order(row: Row) -> tuple[float, float, str, str]:
+    micro, macro = row["average_precision_micro"], row["average_precision_macro"]
+    return -float(micro or "-inf"), -float(macro or "-inf"), row["model"], row["features"]
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """The mean; None when one is missing, so that no figure is of fewer seeds than the row says."""
+    known = list(values)
+    numbers = [value for value in known if value is not None]
+    return sum(numbers) / len(numbers) if numbers and len(numbers) == len(known) else None
+
+
+def _text(value: object) -> str:
+    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+
+
+def _no_formula(value: str) -> str:
+    """Text that a spreadsheet would run as a formula gets a leading apostrophe; numbers are ours."""
+    if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        try:
+            float(value)
+        except ValueError:
+            return f"'{value}"
+    return value
+
+
+def _version_key(version: str) -> tuple[tuple[int, int | str], ...]:
+    """Versions in order: 0.10 after 0.9."""
+    return tuple((1, int(part)) if part.isdigit() else (0, part) for part in re.split(r"[^0-9A-Za-z]+", version) if part)

@@ -1,0 +1,113 @@
+"""A leaderboard for people, from the rows of its CSV alone: Markdown, HTML, and the cells they share."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+from mlbench.ranking.leaderboard import Row
+
+HEADER = (
+    "Rank",
+    "Model",
+    "Features",
+    "micro AP ↑",
+    "macro AP ↑",
+    "valid micro AP",
+    "Trials",
+    "Tune + fit",
+    "Predict",
+    "Peak memory",
+    "Status",
+)
+TEXT_COLUMNS = ("Model", "Features", "Status")
+ABSENT = "–"
+FLOOR = "prior"
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """The cells of ``HEADER`` for one row, unescaped."""
+    return (
+        row["rank"] or ABSENT,
+        row["model"],
+        row["features"],
+        _figure(row, "average_precision_micro"),
+        _figure(row, "average_precision_macro"),
+        _figure(row, "valid_average_precision_micro"),
+        row["n_trials"],
+        _duration(_sum(row, "prepare_seconds", "tune_seconds", "fit_seconds")),
+        _duration(_sum(row, "predict_seconds")),
+        f"{float(row['peak_memory_mb']):,.0f} MB" if row["peak_memory_mb"] else ABSENT,
+        row["status"],
+    )
+
+
+def footnotes(rows: Sequence[Row]) -> list[str]:
+    """What a careful reader asks next: sizes, labels scored, floor, budget, fingerprint, errors. Unescaped."""
+    if not rows:
+        return []
+    first = rows[0]
+    groups = f" in {first['n_groups']} groups" if first["n_groups"] else ""
+    lines = [
+        f"{first['dataset']}: {first['n_train']} rows to train, {first['n_valid']} to tune, "
+        f"{first['n_test']} to test{groups}; {first['n_labels']} labels, "
+        f"{first['n_labels_scored']} of them with a positive in test: macro AP is over those.",
+    ]
+    floor = next((row for row in rows if row["model"] == FLOOR and row["average_precision_micro"]), None)
+    if floor is not None:
+        lines.append(f"Floor ({FLOOR}): micro AP {_figure(floor, 'average_precision_micro')}.")
+    trials = max(int(row["n_trials"]) // max(1, int(row["n_seeds"])) for row in rows)
+    seeds = max(int(row["n_seeds"]) for row in rows)
+    lines.append(f"Budget: {trials} trials a model, tuned on valid, scored once on test; {seeds} seed{'s' * (seeds > 1)}.")
+    lines.append(f"Data SHA-256: {first['dataset_sha256']}. mlbench {first['mlbench_version']}.")
+    lines += [f"{row['model']} ({row['features']}): {row['error']}" for row in rows if row["error"]]
+    return lines
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """The Markdown table with its footnotes."""
+    align = [":--" if name in TEXT_COLUMNS else "--:" for name in HEADER]
+    lines = [_line(HEADER), _line(align)]
+    lines += [_line([escape_markdown(cell) for cell in cells(row)]) for row in rows]
+    notes = [f"- {escape_markdown(note)}" for note in footnotes(rows)]
+    return "\n".join([*lines, "", *notes]) + "\n"
+
+
+def to_html(rows: Sequence[Row]) -> str:
+    """The same as an HTML table with a list below."""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in HEADER)
+    body = "\n".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells(row)) + "</tr>" for row in rows)
+    notes = "\n".join(f"<li>{html.escape(note)}</li>" for note in footnotes(rows))
+    caption = html.escape(rows[0]["dataset"]) if rows else ""
+    return (
+        f"<table>\n<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n"
+        f"<tbody>\n{body}\n</tbody>\n</table>\n<ul>\n{notes}\n</ul>\n"
+    )
+
+
+def escape_markdown(text: str) -> str:
+    """``text`` so that Markdown shows just that: no links, tags, emphasis or further cells."""
+    return re.sub(r"([\\`*_\[\]<>|&~$])", r"\\\1", text)
+
+
+def _line(values: Sequence[str]) -> str:
+    return f"| {' | '.join(values)} |"
+
+
+def _figure(row: Row, name: str) -> str:
+    return f"{float(row[name]):.4f}" if row[name] else ABSENT
+
+
+def _sum(row: Row, *names: str) -> float | None:
+    known = [float(row[name]) for name in names if row[name]]
+    return sum(known) if known else None
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ABSENT
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"

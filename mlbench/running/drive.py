@@ -1,0 +1,286 @@
+"""Jobs over any ``concurrent.futures`` executor; the only place where scores meet test labels."""
+
+from __future__ import annotations
+
+import csv
+import ctypes
+import math
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from mlbench import __version__
+from mlbench.data.cache import write_job_data
+from mlbench.data.dataset import Dataset, Split
+from mlbench.errors import InvalidScores, LedgerError, one_line
+from mlbench.metrics import average_precision, best_threshold, figures, roc_auc
+from mlbench.registry.specs import Scores
+from mlbench.running.isolate import PR_SET_PDEATHSIG
+from mlbench.running.job import SCORES_TEST, SCORES_VALID, Order, Outcome
+from mlbench.running.ledger import Ledger, Record, WorkFolder
+from mlbench.running.plan import Job
+from mlbench.running.scoring import checked_scores
+from mlbench.running.study_log import TrialLine
+from mlbench.running.supervise import LOG, Limits, supervise
+from mlbench.running.tuning import best_line, n_trials
+
+PER_LABEL = "per_label.csv"
+TRIALS = "trials.csv"
+Result = TypeVar("Result")
+
+
+class InlineExecutor(Executor):
+    """Runs what is submitted at once, in the caller."""
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        """The finished future of ``fn(*args, **kwargs)``; only Ctrl-C passes through."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def process_pool(workers: int) -> Executor:
+    """Processes that see jobs through side by side, and die with this one."""
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
+    )
+
+
+def _start_worker(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
+
+
+def _exit_with(parent: int) -> None:
+    """For systems without a death signal, and for a parent that died before we asked for one."""
+    while os.getppid() == parent:
+        threading.Event().wait(1.0)
+    os._exit(1)
+
+
+def drive(
+    jobs: Sequence[Job],
+    executor: Executor,
+    ledger: Ledger,
+    *,
+    threads: int,
+    on_done: Callable[[Job, Record], None] = lambda job, record: None,
+    fail_fast: bool = False,
+) -> list[Record]:
+    """Run the jobs that the ledger lacks, and give the records of all.
+
+    Args:
+        jobs: In the order in which they start.
+        executor: Runs ``supervise``; it must share the file system, and nothing else.
+        ledger: Where records are, and go.
+        threads: Threads of each job.
+        on_done: Told each job that ran, as soon as its record is in the ledger.
+        fail_fast: Start nothing more after the first row that is not ok.
+    """
+    records = {job.id: record for job in jobs if (record := ledger.load(job.id)) is not None}
+    running: dict[Future[Outcome], tuple[Job, WorkFolder]] = {}
+
+    def finish(future: Future[Outcome]) -> None:
+        job, work = running.pop(future)
+        records[job.id] = _commit(job, work, future.result(), ledger)
+        on_done(job, records[job.id])
+
+    def failed() -> bool:
+        return fail_fast and any(record.status != "ok" for record in records.values())
+
+    try:
+        for job in {job.id: job for job in jobs}.values():
+            if job.id in records or failed():
+                continue
+            work = ledger.claim(job.id)
+            try:
+                order = _order(job, work, ledger, threads)
+            except _FeaturesFailed as error:
+                records[job.id] = _commit(job, work, Outcome(status="failed", error=str(error), environment={}), ledger)
+                on_done(job, records[job.id])
+                continue
+            limits = Limits(timeout=job.budget.timeout, trial_timeout=job.budget.trial_timeout)
+            running[executor.submit(supervise, order, limits)] = job, work
+            for future in [future for future in running if future.done()]:
+                finish(future)
+        for future in as_completed(list(running)):
+            if not future.cancelled():
+                finish(future)
+            if failed():
+                for other in running:
+                    other.cancel()
+    finally:
+        for _, work in running.values():
+            work.release()
+    return [records[job.id] for job in jobs if job.id in records]
+
+
+class _FeaturesFailed(Exception):
+    """The plugin of the features raised; its jobs become rows."""
+
+
+def _order(job: Job, work: WorkFolder, ledger: Ledger, threads: int) -> Order:
+    spec = job.features.spec
+    version = job.identity["features_plugin_version"].replace(" ", "-")
+    folder = ledger.cache / job.source.sha256[:32] / f"{spec.name}-{job.features.origin.plugin}-{version}"
+    try:
+        write_job_data(job.source.dataset, spec.fit, folder)
+    except OSError as error:
+        raise LedgerError(f"cannot write {folder}: {error.strerror or error}: free the disk and run again") from error
+    except Exception as error:
+        raise _FeaturesFailed(one_line(f"features {spec.name!r} failed: {type(error).__name__}: {error}")) from error
+    return Order(
+        origin=asdict(job.model.origin),
+        model=job.model.spec.name,
+        data=str(folder.resolve()),
+        work=str(work.path.resolve()),
+        study=str(work.study.path.resolve()),
+        seed=job.seed,
+        threads=threads,
+        device=job.device,
+        refit_on_both=job.refit_on_both,
+        n_trials=n_trials(job.model.spec, job.budget.n_trials),
+        metric=job.budget.metric,
+        tune_seconds=job.budget.timeout,
+        trial_seconds=job.budget.trial_timeout,
+        memory_limit=job.budget.memory_limit,
+    )
+
+
+# ----------------------------------------------------------------------------- outcome -> record
+def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Record:
+    dataset = job.source.dataset
+    assert dataset.valid is not None
+    assert dataset.test is not None
+    lines = work.study.read()
+    _write_trials(work.path / TRIALS, lines)
+    names = [TRIALS]
+    if (work.path / LOG).exists():
+        names.append(LOG)
+    status, error, found, threshold = outcome.status, outcome.error, {}, None
+    if status == "ok":
+        try:
+            valid = _raw_scores(work.path / SCORES_VALID, dataset.valid)
+            test = _raw_scores(work.path / SCORES_TEST, dataset.test)
+        except InvalidScores as problem:
+            status, error = "invalid_scores", str(problem)
+        else:
+            threshold = best_threshold(dataset.valid.Y, valid)
+            found = {
+                "valid": _plain(figures(dataset.valid.Y, valid, threshold)),
+                "test": _plain(figures(dataset.test.Y, test, threshold)),
+            }
+            _write_per_label(work.path / PER_LABEL, dataset, test)
+            names += [SCORES_VALID, SCORES_TEST, PER_LABEL]
+    best = best_line(lines, job.budget.metric)
+    record = Record(
+        id=job.id,
+        job=job.identity,
+        status=status,
+        error=error,
+        dataset=_describe(dataset, job.source.sha256),
+        figures=found,
+        threshold=threshold,
+        default_average_precision_micro=lines[0].average_precision_micro if lines else None,
+        default_params=dict(job.model.spec.defaults),
+        best_params=dict(best.params) if best else None,
+        best_trial=best.number if best else None,
+        n_trials=len(lines),
+        n_trials_pruned=sum(line.state == "PRUNED" for line in lines),
+        n_trials_failed=sum(line.state == "FAIL" for line in lines),
+        refit="train+valid" if job.refit_on_both else "train",
+        timings={
+            "prepare_seconds": outcome.prepare_seconds,
+            "tune_seconds": sum(line.seconds for line in lines),
+            "fit_seconds": outcome.fit_seconds,
+            "predict_seconds": outcome.predict_seconds,
+        },
+        peak_memory_mb=outcome.peak_memory_mb,
+        device=job.device,
+        environment={**outcome.environment, "mlbench": __version__},
+    )
+    return ledger.commit(work, record, tuple(names))
+
+
+def _raw_scores(path: Path, split: Split) -> Scores:
+    """What the child wrote, checked anew: it is a plugin's process."""
+    try:
+        scores = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InvalidScores(f"{path.name} cannot be read: {error}") from error
+    return checked_scores(scores, (len(split), split.Y.shape[1]))
+
+
+def _plain(values: dict[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN: an undefined figure is None."""
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+
+def _describe(dataset: Dataset, sha256: str) -> dict[str, Any]:
+    assert dataset.test is not None
+    sizes = {f"n_{part}": len(split) for part, split in dataset.parts()}
+    groups = None if dataset.test.groups is None else len(np.unique(dataset.test.groups))
+    scored = int(dataset.test.Y.any(axis=0).sum())
+    return {
+        "name": dataset.name,
+        "sha256": sha256,
+        **sizes,
+        "n_features": dataset.train.X.shape[1],
+        "n_labels": dataset.train.Y.shape[1],
+        "n_labels_scored": scored,
+        "n_groups": groups,
+    }
+
+
+def _write_per_label(path: Path, dataset: Dataset, scores: Scores) -> None:
+    assert dataset.test is not None
+    Y = dataset.test.Y
+    columns = zip(
+        dataset.label_names,
+        dataset.train.Y.sum(axis=0, dtype=int).tolist(),
+        Y.sum(axis=0, dtype=int).tolist(),
+        average_precision(Y, scores, None).tolist(),
+        roc_auc(Y, scores, None).tolist(),
+        strict=True,
+    )
+    header = ("label", "n_positives_train", "n_positives_test", "average_precision", "roc_auc")
+    _write_csv(path, header, ([_cell(value) for value in row] for row in columns))
+
+
+def _write_trials(path: Path, lines: Sequence[TrialLine]) -> None:
+    names = sorted({name for line in lines for name in line.params})
+    header = ("number", "state", "value", "average_precision_micro", "best_step", "seconds", "error", *names)
+    rows = (
+        [
+            *(line.number, line.state, _cell(line.value), _cell(line.average_precision_micro), _cell(line.best_step)),
+            *(_cell(line.seconds), _cell(line.error), *(_cell(line.params.get(name)) for name in names)),
+        ]
+        for line in lines
+    )
+    _write_csv(path, header, rows)
+
+
+def _cell(value: Any) -> Any:
+    """Full precision, and nothing for what is not there."""
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Any) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

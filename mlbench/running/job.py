@@ -1,0 +1,281 @@
+"""What the child process of a job does: prepare once, run the trials, fit the winner, write raw scores.
+
+    python -P -m mlbench.running.job ORDER.json PIPE
+
+It is given rows, train and valid labels, and test features; test labels are nowhere in it.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from mlbench.data.cache import JobData, read_job_data
+from mlbench.data.dataset import Matrix, Split
+from mlbench.errors import PluginError
+from mlbench.registry.catalog import Origin, load_model
+from mlbench.registry.specs import FitContext, ModelSpec, Scorer, Scores
+from mlbench.running import isolate
+from mlbench.running.scoring import score_rows
+from mlbench.running.study_log import StudyLog
+from mlbench.running.tuning import Settings, best_line, classify, params_of, tune
+
+OUTCOME = "outcome.json"
+SCORES_VALID = "scores-valid.npy"
+SCORES_TEST = "scores-test.npy"
+LIBRARIES = ("numpy", "scipy", "sklearn", "optuna", "xgboost", "lightgbm", "torch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Everything that the child is told.
+
+    Attributes:
+        origin: The plugin of the model, as fields of ``Origin``.
+        model: The model's name.
+        data: Folder that ``mlbench.data.cache`` wrote.
+        work: Folder to write to.
+        study: The study's log.
+        seed: The job's seed.
+        threads: Threads that it may use.
+        device: ``"cpu"`` or ``"cuda"``.
+        refit_on_both: Fit the final model on train and valid.
+        n_trials: Finished trials to reach.
+        metric: What to optimise.
+        tune_seconds: What is left for tuning.
+        trial_seconds: What a trial may take.
+        memory_limit: Bytes.
+        parent: Process id of the parent; ``supervise`` fills it in.
+    """
+
+    origin: Mapping[str, str]
+    model: str
+    data: str
+    work: str
+    study: str
+    seed: int
+    threads: int
+    device: str
+    refit_on_both: bool
+    n_trials: int
+    metric: str
+    tune_seconds: float
+    trial_seconds: float
+    memory_limit: int
+    parent: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the child says at its end."""
+
+    status: str
+    error: str | None = None
+    prepare_seconds: float | None = None
+    fit_seconds: float | None = None
+    predict_seconds: float | None = None
+    peak_memory_mb: float | None = None
+    environment: Mapping[str, Any]
+
+
+def best_file(work: Path, kind: str, number: int) -> Path:
+    """Where the scores of a trial are kept while it is the best one."""
+    return work / f"best-{kind}-{number}.npy"
+
+
+def save_scores(path: Path, scores: Scores) -> None:
+    """Write scores so that they are whole or not there."""
+    making = path.with_name(f".{path.name}")
+    with making.open("wb") as file:
+        np.save(file, scores, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+    making.rename(path)
+
+
+class _Run:
+    """One order, carried out."""
+
+    def __init__(self, order: Order, pipe: Any) -> None:
+        self.order = order
+        self.pipe = pipe
+        self.work = Path(order.work)
+        self.log = StudyLog(Path(order.study))
+        self.seconds: dict[str, float] = {}
+
+    def say(self, phase: str, **more: Any) -> None:
+        """Tell the parent where we are."""
+        try:
+            self.pipe.write(json.dumps({"phase": phase, **more}).encode() + b"\n")
+        except OSError:  # the plugin closed it; the parent's clock goes on
+            pass
+
+    def carry_out(self) -> Outcome:
+        start = time.monotonic()
+        spec = None
+        try:
+            self.say("prepare")
+            spec = load_model(Origin(**self.order.origin), self.order.model)
+            data = _as_accepted(read_job_data(Path(self.order.data)), spec)
+            self.tune(spec, data, start)
+            lines = self.log.read()
+            best = best_line(lines, self.order.metric)
+            if best is None:
+                return self.outcome(*_why_nothing(lines))
+            self.say("final")
+            k = data.train.Y.shape[1]
+            if self.order.refit_on_both:
+                context = self.context(valid=None, best_step=best.best_step, keep=dict(best.keep))
+                clock = time.monotonic()
+                scorer = spec.fit(spec.prepare(data.both, context), params_of(spec, best), context)
+                self.seconds["fit_seconds"] = time.monotonic() - clock
+                save_scores(self.work / SCORES_TEST, self.predict(scorer, data.X_test, k))
+            else:
+                self.seconds["fit_seconds"] = best.fit_seconds
+                self.seconds["predict_seconds"] = best.predict_seconds
+                shutil.copyfile(best_file(self.work, "test", best.number), self.work / SCORES_TEST)
+            # Copied, not moved: a kill from here on must find them again.
+            shutil.copyfile(best_file(self.work, "valid", best.number), self.work / SCORES_VALID)
+        except KeyboardInterrupt:
+            raise
+        except PluginError as error:
+            return self.outcome(*(classify(error) if spec is not None else ("import_error", str(error))))
+        except BaseException as error:  # a plugin may even call sys.exit
+            return self.outcome(*classify(error))
+        return self.outcome("ok", None)
+
+    def tune(self, spec: ModelSpec, data: JobData, start: float) -> None:
+        """Prepare and run what trials are missing."""
+        k = data.train.Y.shape[1]
+        deadline = start + self.order.tune_seconds
+        settings = Settings(
+            n_trials=self.order.n_trials,
+            metric=self.order.metric,
+            seed=self.order.seed,
+            trial_seconds=self.order.trial_seconds,
+            deadline=deadline,
+        )
+        clock = time.monotonic()
+        context = self.context(valid=data.valid)
+        prepared = spec.prepare(data.train, context) if self.order.tune_seconds > 0 else None
+        self.seconds["prepare_seconds"] = time.monotonic() - clock
+
+        def on_best(number: int, scores: Scores, scorer: Scorer) -> float:
+            save_scores(best_file(self.work, "valid", number), scores)
+            if not self.order.refit_on_both:
+                save_scores(best_file(self.work, "test", number), self.predict(scorer, data.X_test, k))
+            return self.seconds.get("predict_seconds", 0.0)
+
+        tune(
+            spec,
+            data,
+            context,
+            settings,
+            self.log,
+            on_trial=lambda number: self.say("trial", number=number),
+            on_best=on_best,
+            prepared=prepared,
+        )
+
+    def context(self, **more: Any) -> FitContext:
+        return FitContext(seed=self.order.seed, threads=self.order.threads, device=self.order.device, **more)
+
+    def predict(self, scorer: Scorer, X: Matrix, k: int) -> Scores:
+        clock = time.monotonic()
+        scores = score_rows(scorer, X, k)
+        self.seconds["predict_seconds"] = time.monotonic() - clock
+        return scores
+
+    def outcome(self, status: str, error: str | None) -> Outcome:
+        return Outcome(
+            status=status,
+            error=error,
+            **self.seconds,
+            peak_memory_mb=isolate.peak_memory_mb(),
+            environment=_environment(self.order.threads),
+        )
+
+
+def _why_nothing(lines: list[Any]) -> tuple[str, str]:
+    """Status and error of a job without a complete trial: those of its first failed one."""
+    for line in lines:
+        if line.state == "FAIL":
+            return line.status, f"{line.error} (all {len(lines)} trials failed)" if len(lines) > 1 else str(line.error)
+    return "timeout", "no trial finished in time: raise --timeout"
+
+
+def _as_accepted(data: JobData, spec: ModelSpec) -> JobData:
+    """The rows in a form that the model takes."""
+    sparse = sp.issparse(data.X_test)
+    if ("sparse" if sparse else "dense") in spec.accepts:
+        return data
+
+    def convert(X: Matrix) -> Matrix:
+        return np.ascontiguousarray(X.toarray()) if sparse else sp.csr_matrix(X)
+
+    whole = convert(data.both.X)
+    n = len(data.train)
+
+    def part(split: Split, X: Matrix) -> Split:
+        return replace(split, X=X)
+
+    return JobData(
+        train=part(data.train, whole[:n]),
+        valid=part(data.valid, whole[n:]),
+        both=part(data.both, whole),
+        X_test=convert(data.X_test),
+    )
+
+
+def _environment(threads: int) -> dict[str, Any]:
+    versions = {
+        name: str(getattr(sys.modules[name], "__version__", "unknown")) for name in LIBRARIES if name in sys.modules
+    }
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+        "threads": threads,
+        "versions": versions,
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def main() -> None:
+    """Carry out the order of ``sys.argv``."""
+    order = Order(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    isolate.die_with(order.parent)
+    faulthandler.enable()
+    if order.device == "cpu":  # CUDA reserves address space far beyond what it uses
+        isolate.limit_memory(order.memory_limit)
+    with os.fdopen(int(sys.argv[2]), "wb", buffering=0) as pipe:
+        outcome = _Run(order, pipe).carry_out()
+    path = Path(order.work) / OUTCOME
+    making = path.with_suffix(".making")
+    making.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+    making.rename(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Finished jobs: one immutable, checksummed folder each, committed by a rename.
+
+``runs/jobs/<id>/`` is whole or not there: it is written elsewhere, made durable and renamed; the first
+writer wins; nothing is ever appended. ``runs/work/<id>.<random>/`` is a job under way; the process that
+works on it holds a file lock on it, which the system drops when the process dies, so that the next one
+can go on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from mlbench.errors import LedgerError
+from mlbench.running.study_log import StudyLog
+
+SCHEMA_VERSION = 1
+RECORD = "record.json"
+STUDY = "study.jsonl"
+LOCK = "lock"
+STATUSES = ("ok", "failed", "timeout", "out_of_memory", "killed", "invalid_scores", "import_error")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is kept of a finished job; ``record.json`` is exactly this, with its own checksum.
+
+    Attributes:
+        id: The job's id.
+        job: The job's identity, of which the id is the hash.
+        status: One of ``STATUSES``.
+        error: One line unless ``status`` is ``ok``.
+        dataset: Name, sizes of parts, labels, groups.
+        figures: ``{"test": {...}, "valid": {...}}``, each with every figure of ``mlbench.metrics``; a
+            figure that is undefined is None.
+        threshold: Decisions are ``scores >= threshold``; fitted on valid.
+        default_average_precision_micro: Of trial 0, on valid.
+        default_params: Of trial 0.
+        best_params: Of the winning trial.
+        best_trial: Its number.
+        n_trials: Finished trials.
+        n_trials_pruned: How many of them were pruned.
+        n_trials_failed: How many of them failed.
+        refit: ``"train"`` or ``"train+valid"``.
+        timings: Seconds: ``prepare_seconds``, ``tune_seconds``, ``fit_seconds``, ``predict_seconds``.
+        peak_memory_mb: Of the job's process.
+        device: What it ran on.
+        environment: Versions, processor, threads.
+        files: SHA-256 of each file beside the record.
+        schema_version: Of this list.
+    """
+
+    id: str
+    job: Mapping[str, Any]
+    status: str
+    error: str | None
+    dataset: Mapping[str, Any]
+    figures: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    threshold: float | None = None
+    default_average_precision_micro: float | None = None
+    default_params: Mapping[str, Any] = field(default_factory=dict)
+    best_params: Mapping[str, Any] | None = None
+    best_trial: int | None = None
+    n_trials: int = 0
+    n_trials_pruned: int = 0
+    n_trials_failed: int = 0
+    refit: str | None = None
+    timings: Mapping[str, float | None] = field(default_factory=dict)
+    peak_memory_mb: float | None = None
+    device: str = "cpu"
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        """The text of ``record.json``."""
+        body = asdict(self)
+        return json.dumps({**body, "sha256": _body_hash(body)}, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """The record of that text; ``ValueError`` if a bit of it changed."""
+        body = json.loads(text)
+        if not isinstance(body, dict) or body.pop("sha256", None) != _body_hash(body):
+            raise ValueError("the checksum does not fit")
+        if body.get("schema_version") != SCHEMA_VERSION:
+            raise ValueError(f"schema version {body.get('schema_version')}, this mlbench reads {SCHEMA_VERSION}")
+        return cls(**body)
+
+
+def _body_hash(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+class WorkFolder:
+    """A job under way, held by this process until ``release`` or its death."""
+
+    def __init__(self, path: Path, lock: TextIO) -> None:
+        self.path = path
+        self._lock = lock
+
+    @property
+    def study(self) -> StudyLog:
+        """The finished trials so far."""
+        return StudyLog(self.path / STUDY)
+
+    def release(self) -> None:
+        """Let others go on with it."""
+        self._lock.close()
+
+
+class Ledger:
+    """The folder ``runs/``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.jobs = root / "jobs"
+        self.work = root / "work"
+        self.cache = root / "cache"
+
+    def load(self, job_id: str) -> Record | None:
+        """The record of a finished job, or None.
+
+        A record that was damaged is put aside as ``<id>.corrupt-…``, so that the job is run again.
+        """
+        folder = self.jobs / job_id
+        try:
+            record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
+            if record.id != job_id:
+                raise ValueError(f"it is the record of {record.id}")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, TypeError):
+            with contextlib.suppress(OSError):
+                folder.rename(tempfile.mkdtemp(prefix=f"{job_id}.corrupt-", dir=self.jobs))
+            return None
+        return record
+
+    def records(self) -> Iterator[Record]:
+        """All finished jobs, by id."""
+        for folder in sorted(self.jobs.glob("*")):
+            if "." not in folder.name and (record := self.load(folder.name)) is not None:
+                yield record
+
+    def claim(self, job_id: str) -> WorkFolder:
+        """A folder to work on the job in: one that a dead process left, with its trials, or a new one."""
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+            for path in sorted(self.work.glob(f"{job_id}.*")):
+                if (folder := _lock(path)) is not None:
+                    return folder
+            folder = _lock(Path(tempfile.mkdtemp(prefix=f"{job_id}.", dir=self.work)))
+        except OSError as error:
+            raise LedgerError(f"cannot write to {self.root}: {error.strerror or error}") from error
+        assert folder is not None
+        return folder
+
+    def trials_under_way(self, job_id: str) -> list[StudyLog]:
+        """The logs of studies of that job that are not finished; for showing progress."""
+        return [StudyLog(path / STUDY) for path in self.work.glob(f"{job_id}.*")]
+
+    def commit(self, work: WorkFolder, record: Record, names: tuple[str, ...]) -> Record:
+        """Make ``record`` and the named files of the work folder the job's result, unless there is one.
+
+        Returns:
+            What is in the ledger now: the first writer's record.
+        """
+        target = self.jobs / record.id
+        try:
+            self.jobs.mkdir(parents=True, exist_ok=True)
+            files = {name: file_sha256(work.path / name) for name in sorted(names)}
+            record = Record(**{**_fields(record), "files": files})
+            (work.path / RECORD).write_text(record.to_json(), encoding="utf-8")
+            for path in work.path.iterdir():
+                if path.name not in (*names, RECORD):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                else:
+                    _fsync(path)
+            _fsync(work.path)
+            try:
+                work.path.rename(target)
+            except OSError:
+                first = self.load(record.id)
+                if first is None:
+                    raise
+                shutil.rmtree(work.path, ignore_errors=True)
+                record = first
+            _fsync(self.jobs)
+        except OSError as error:
+            raise LedgerError(f"cannot write {target}: {error.strerror or error}: free the disk and run again") from error
+        finally:
+            work.release()
+        return record
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
+def _lock(path: Path) -> WorkFolder | None:
+    """The folder, if no living process holds it."""
+    try:
+        file = (path / LOCK).open("a")
+    except FileNotFoundError:  # committed by its owner in this moment
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    if not (path / LOCK).exists():
+        file.close()
+        return None
+    return WorkFolder(path, file)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

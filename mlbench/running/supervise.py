@@ -1,0 +1,114 @@
+"""Seeing one job through in child processes, until there is an outcome.
+
+A trial that runs over its time costs its process, not the study: the trial is logged as failed and a
+new process goes on with the next. When tuning time is over the best so far is fitted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlbench.running import isolate
+from mlbench.running.job import OUTCOME, Order, Outcome
+from mlbench.running.study_log import StudyLog, TrialLine
+from mlbench.running.tuning import best_line
+
+ORDER = "order.json"
+LOG = "log.txt"
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Seconds that are granted before the process is killed.
+
+    Attributes:
+        timeout: All tuning, over all processes of the job.
+        trial_timeout: One trial, preparing, or the final fit.
+    """
+
+    timeout: float
+    trial_timeout: float
+
+    @property
+    def grace(self) -> float:
+        """How much later the kill comes than the time that the model was told, so that it can stop by itself."""
+        return 2.0 + 0.1 * min(self.timeout, self.trial_timeout)
+
+
+def supervise(order: Order, limits: Limits) -> Outcome:
+    """Run the job of ``order`` to its end; whatever its plugin does becomes a status."""
+    work, log = Path(order.work), StudyLog(Path(order.study))
+    (work / SCRATCH).mkdir(exist_ok=True)
+    tuning_is_over = False
+    while True:
+        spent = sum(line.seconds for line in log.read())
+        left = 0.0 if tuning_is_over else max(0.0, limits.timeout - spent)
+        ending = _one_process(replace(order, tune_seconds=left, parent=os.getpid()), limits, work)
+        phase = ending.last.get("phase", "start")
+        if ending.kind != "timeout":
+            return _outcome(ending, phase, work)
+        lines = log.read()
+        if phase == "trial" and sum(line.seconds for line in lines) + limits.trial_timeout < limits.timeout:
+            error = f"the trial ran over --trial-timeout {limits.trial_timeout:g}s"
+            log.append(
+                TrialLine(
+                    number=len(lines), state="FAIL", status="timeout", error=error, seconds=limits.trial_timeout
+                )
+            )
+        elif phase in ("prepare", "trial") and not tuning_is_over and best_line(lines, order.metric) is not None:
+            tuning_is_over = True
+        else:
+            return _failure("timeout", _why_late(phase, limits))
+
+
+def _one_process(order: Order, limits: Limits, work: Path) -> isolate.Ending:
+    started = time.monotonic()
+
+    def deadline(last: Mapping[str, Any], since: float) -> float:
+        end = since + limits.trial_timeout
+        if last.get("phase") in ("prepare", "trial"):
+            end = min(end, started + order.tune_seconds)
+        return end + limits.grace
+
+    path = work / ORDER
+    path.write_text(json.dumps(asdict(order)), encoding="utf-8")
+    (work / OUTCOME).unlink(missing_ok=True)
+    return isolate.run_child(
+        [sys.executable, "-P", "-m", "mlbench.running.job", str(path.resolve())],
+        cwd=work / SCRATCH,
+        log=work / LOG,
+        threads=order.threads,
+        cuda=order.device == "cuda",
+        deadline=deadline,
+    )
+
+
+def _outcome(ending: isolate.Ending, phase: str, work: Path) -> Outcome:
+    path = work / OUTCOME
+    if ending.kind == "exit" and ending.code == 0 and path.exists():
+        return Outcome(**json.loads(path.read_text(encoding="utf-8")))
+    where = f"in trial {ending.last['number']}" if phase == "trial" else f"at {phase}"
+    if ending.kind == "signal":
+        name = isolate.signal_name(ending.code)
+        perhaps = ", perhaps by the system for lack of memory" if name == "SIGKILL" else ""
+        return _failure("killed", f"the process died of {name} {where}{perhaps}")
+    return _failure("killed", f"the process ended itself with exit code {ending.code} {where}")
+
+
+def _failure(status: str, error: str) -> Outcome:
+    return Outcome(status=status, error=error, environment={})
+
+
+def _why_late(phase: str, limits: Limits) -> str:
+    if phase == "trial":
+        return f"no trial finished within --timeout {limits.timeout:g}s"
+    seconds = min(limits.timeout, limits.trial_timeout) if phase == "prepare" else limits.trial_timeout
+    return f"{phase} ran over {seconds:g}s: raise --trial-timeout"

@@ -1,0 +1,218 @@
+"""One Optuna study, alone in its process; the only module that imports Optuna.
+
+The sampler is seeded anew for each trial from (seed, finished trials), and a trial that is cut short
+leaves no trace, so a study that is killed and resumed equals one that was not, trial by trial.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import distribution_to_json, json_to_distribution
+from optuna.trial import FixedTrial, TrialState
+
+from mlbench.data.cache import JobData
+from mlbench.errors import InvalidScores, TrialPruned, one_line
+from mlbench.metrics import DIRECTIONS, figure
+from mlbench.registry.specs import FitContext, ModelSpec, Params, Scorer, Scores
+from mlbench.running.scoring import checked_scores, score_rows
+from mlbench.running.study_log import StudyLog, TrialLine
+
+STARTUP_TRIALS = 5
+"""Random trials before TPE and before pruning. Optuna's default for TPE, 10, is half of our budget."""
+WARMUP_STEPS = 10
+"""No trial is pruned before this step: slow learners start low."""
+OUT_OF_MEMORY_WORDS = ("bad_alloc", "bad allocation", "out of memory", "cannot allocate memory")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to tune.
+
+    Attributes:
+        n_trials: Finished trials to reach.
+        metric: A figure of ``mlbench.metrics.DIRECTIONS``.
+        seed: The job's seed.
+        trial_seconds: How long one trial may take.
+        deadline: ``time.monotonic()`` at which tuning ends.
+    """
+
+    n_trials: int
+    metric: str
+    seed: int
+    trial_seconds: float
+    deadline: float
+
+
+def tune(
+    spec: ModelSpec,
+    data: JobData,
+    context: FitContext,
+    settings: Settings,
+    log: StudyLog,
+    *,
+    on_trial: Callable[[int], None],
+    on_best: Callable[[int, Scores, Scorer], float],
+    prepared: Any,
+) -> None:
+    """Run the trials that ``log`` lacks.
+
+    Args:
+        spec: The model.
+        data: The rows.
+        context: Without trial-bound fields.
+        settings: How.
+        log: Where finished trials are, and go.
+        on_trial: Told a trial's number before it starts.
+        on_best: Told (number, valid scores, scorer) of a new best before it is logged, so that what it
+            stores is there whenever the log says so; returns the seconds that it predicted.
+        prepared: What ``spec.prepare`` gave.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    direction = DIRECTIONS[settings.metric]
+    study = optuna.create_study(
+        direction=direction,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_STEPS),
+    )
+    lines = log.read()
+    for line in lines:
+        study.add_trial(_replayed(line))
+    while len(lines) < n_trials(spec, settings.n_trials) and time.monotonic() < settings.deadline:
+        number = len(lines)
+        study.sampler = optuna.samplers.TPESampler(
+            seed=_trial_seed(settings.seed, number), n_startup_trials=STARTUP_TRIALS
+        )
+        if number == 0:
+            study.enqueue_trial(dict(spec.defaults))
+        on_trial(number)
+        trial = study.ask()
+        best = best_line(lines, settings.metric)
+        line = _run_trial(spec, data, context, settings, trial, number, best, on_best, prepared)
+        study.tell(trial, line.value, state=TrialState[line.state])
+        frozen = study.get_trials(deepcopy=False)[-1]
+        line = replace(
+            line,
+            params=frozen.params,
+            distributions={name: distribution_to_json(d) for name, d in frozen.distributions.items()},
+            attributes=frozen.system_attrs,
+        )
+        log.append(line)
+        lines.append(line)
+
+
+def n_trials(spec: ModelSpec, asked: int) -> int:
+    """One trial is all there is when there is nothing to tune."""
+    return asked if spec.suggest is not None else 1
+
+
+def best_line(lines: Sequence[TrialLine], metric: str) -> TrialLine | None:
+    """The first of the best complete trials."""
+    complete = [line for line in lines if line.value is not None and line.state == "COMPLETE"]
+    sign = 1 if DIRECTIONS[metric] == "maximize" else -1
+    return max(complete, key=lambda line: sign * (line.value or 0.0), default=None)
+
+
+def params_of(spec: ModelSpec, line: TrialLine) -> Params:
+    """What ``suggest`` gave in that trial."""
+    return spec.suggest(FixedTrial(dict(line.params))) if spec.suggest is not None else dict(spec.defaults)  # type: ignore[arg-type]
+
+
+def _trial_seed(seed: int, finished: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{finished}".encode()).digest()[:4], "big")
+
+
+def _replayed(line: TrialLine) -> optuna.trial.FrozenTrial:
+    return optuna.trial.create_trial(
+        state=TrialState[line.state],
+        value=line.value,
+        params=dict(line.params),
+        distributions={name: json_to_distribution(text) for name, text in line.distributions.items()},
+        intermediate_values=dict(line.steps),
+        system_attrs=dict(line.attributes),
+    )
+
+
+def _run_trial(
+    spec: ModelSpec,
+    data: JobData,
+    context: FitContext,
+    settings: Settings,
+    trial: optuna.Trial,
+    number: int,
+    best: TrialLine | None,
+    on_best: Callable[[int, Scores, Scorer], float],
+    prepared: Any,
+) -> TrialLine:
+    """One trial, whatever the plugin does; ``params`` and the like are filled in by the caller."""
+    start = time.monotonic()
+    sign = 1 if DIRECTIONS[settings.metric] == "maximize" else -1
+    steps: dict[int, float] = {}
+    whole_steps: dict[int, float] = {}
+
+    def on_report(step: int, scores: Scores) -> None:
+        scores = checked_scores(scores, data.valid.Y.shape, missing_labels=True)
+        trained = ~np.isnan(scores[0])
+        value = figure(settings.metric, data.valid.Y[:, trained], scores[:, trained]) if trained.any() else np.nan
+        if np.isnan(value) or step in steps:
+            return
+        steps[step] = value
+        if trained.all():
+            whole_steps[step] = value
+        trial.report(value, step)
+        if trial.should_prune():
+            raise TrialPruned
+
+    keep: dict[str, Any] = {}
+    context = replace(
+        context,
+        keep=keep,
+        on_report=on_report,
+        deadline=min(start + settings.trial_seconds, settings.deadline),
+    )
+    line = TrialLine(number=number, state="COMPLETE")
+    try:
+        params = spec.suggest(trial) if spec.suggest is not None else dict(spec.defaults)
+        fit_start = time.monotonic()
+        scorer = spec.fit(prepared, params, context)
+        line = replace(line, fit_seconds=time.monotonic() - fit_start)
+        scores = score_rows(scorer, data.valid.X, data.valid.Y.shape[1])
+        value = figure(settings.metric, data.valid.Y, scores)
+        if np.isnan(value):
+            raise ValueError(f"{settings.metric} is undefined on the valid part: tune on another --metric")
+        line = replace(
+            line, value=value, average_precision_micro=figure("average_precision_micro", data.valid.Y, scores)
+        )
+        if best is None or best.value is None or sign * value > sign * best.value:
+            line = replace(line, predict_seconds=on_best(number, scores, scorer))
+    except (TrialPruned, optuna.TrialPruned):
+        line = replace(line, state="PRUNED")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may even call sys.exit
+        status, message = classify(error)
+        line = replace(line, state="FAIL", value=None, average_precision_micro=None, status=status, error=message)
+    best_step = min(whole_steps, key=lambda step: (-sign * whole_steps[step], step), default=None)
+    return replace(
+        line, steps=tuple(steps.items()), best_step=best_step, keep=keep, seconds=time.monotonic() - start
+    )
+
+
+def classify(error: BaseException) -> tuple[str, str]:
+    """The status that an exception of a plugin stands for, and its one line."""
+    words = one_line(error)
+    line = one_line(f"{type(error).__name__}: {words}") if words else type(error).__name__
+    if isinstance(error, InvalidScores):
+        return "invalid_scores", words
+    if isinstance(error, MemoryError) or any(word in words.lower() for word in OUT_OF_MEMORY_WORDS):
+        return "out_of_memory", line
+    if isinstance(error, ImportError):
+        return "import_error", line
+    return "failed", line
