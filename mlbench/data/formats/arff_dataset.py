@@ -17,6 +17,7 @@ from mlbench.errors import DataError
 
 _PART = re.compile(r"[-_.](train|valid|test)$", re.IGNORECASE)
 _ZERO_ONE = ("0", "1")
+_MOST_CHANCE_VALUES = 9  # a nominal column of so few values is no row id: in a tiny file they differ by chance
 
 
 def family(path: Path) -> str:
@@ -171,7 +172,8 @@ class _Features:
         # Parts may list different values: the codes are those of all lists, one after the other.
         values = list(dict.fromkeys(value for file in self._files for value in file.attributes[j].values))
         codes = [self._codes(file, j, values) for file in range(len(self._files))]
-        if len(values) > 2 and all(len(np.unique(c)) == len(c) for c in codes):
+        may_be_id = attribute.kind == "string" or len(values) > _MOST_CHANCE_VALUES
+        if may_be_id and all(len(np.unique(c)) == len(c) for c in codes):
             twice = sum(len(c) for c in codes) - len(np.unique(np.concatenate(codes)))
             in_two = f"; {twice} of them in more than one part" if twice else ""
             self.notes.append(f"column {shown(attribute.name)} is dropped: a row id, all values differ{in_two}")
