@@ -351,6 +351,14 @@ def test_yes_and_no_are_one_label(tmp_path):
     np.testing.assert_array_equal(data.train.Y, [[1], [0], [1]])
 
 
+def test_ids_of_digits_are_ids(tmp_path):
+    """Text that happens to be digits, as in Parquet, is a row id like any other text."""
+    pd.DataFrame({"id": ["001", "002", "003"], "x": [1, 2, 3], "y": [0, 1, 1]}).to_parquet(tmp_path / "t.parquet")
+    data = read_dataset(tmp_path, ReadOptions(labels=("y",)))
+    assert data.feature_names == ("x",)
+    assert data.notes == ("column 'id' is dropped: a row id, all values differ",)
+
+
 def test_a_saved_index_is_no_feature(tmp_path):
     """The column without a name that pandas writes by default counts the rows, so it is dropped."""
     frame().drop(columns=["id", "patient", "when"]).to_csv(tmp_path / "t.csv")

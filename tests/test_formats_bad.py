@@ -97,6 +97,14 @@ BAD_HEADERS = {
         b"@relation 'r: -C 1'\n@attribute a {0,1}\n@attribute t string\n@data\n0,x\n1,x\n",
         "column 't' holds text: turn it into numbers",
     ),
+    "numeric label 2": (
+        b"@relation 'r: -C 1'\n@attribute a numeric\n@attribute x real\n@data\n0,1\n2,1\n",
+        "row 1, column 'a' holds 2",
+    ),
+    "words for labels": (
+        b"@relation 'r: -C 1'\n@attribute a {cat,dog}\n@attribute x real\n@data\ncat,1\n",
+        "multi-class",
+    ),
     "only labels": (
         b"@relation 'r: -C 1'\n@attribute a {0,1}\n@attribute t string\n@data\n0,x\n1,y\n1,z\n",
         "no feature",
@@ -155,6 +163,17 @@ def test_a_mulan_folder_without_its_xml(tmp_path, shared_data):
         (tmp_path / f"yeast-{part}.arff").symlink_to(shared_data / "mulan" / "yeast" / f"yeast-{part}.arff")
     with pytest.raises(DataError, match=r"yeast-train\.arff: nothing says which columns are labels.*Mulan XML"):
         read_dataset(tmp_path)
+
+
+def test_several_xml_files(tmp_path):
+    """With several XML files the one with the name of the data set counts; without it nothing is guessed."""
+    (tmp_path / "t.arff").write_text(HEAD + "0,1,1,u\n1,0,2,v\n")
+    for name in ("a.xml", "b.xml"):
+        (tmp_path / name).write_text("<labels><label name='a'/></labels>")
+    with pytest.raises(DataError, match=r"2 XML files, none of them t\.xml"):
+        read_dataset(tmp_path)
+    (tmp_path / "t.xml").write_text("<labels><label name='b'/></labels>")
+    assert read_dataset(tmp_path).label_names == ("b",)
 
 
 def test_parts_of_two_data_sets(tmp_path):
@@ -275,14 +294,16 @@ BAD_CSV = {
     "missing group": ("x,y,g\n1,1,\n2,1,p\n", {"groups": "g"}, "row 0 (from 0), column 'g' is missing"),
     "infinite": ("x,y\n1,0\ninf,1\n", {}, "row 1, column 'x' is infinite"),
     "too large": ("x,y\n1,0\n1e99,1\n", {}, "row 1, column 'x' is infinite"),
-    "text": ("x,y\na,0\na,1\n", {}, "column 'x' holds text (row 0: 'a')"),
+    "text": ("x,y\na,0\na,1\n", {}, "column 'x' holds text, 'a' first"),
+    "a stray word": ("x,y\n1,0\n2,1\none,1\n", {}, "row 2 (from 0), column 'x' holds 'one', expected a number"),
+    "a stray word in labels": ("x,y\n1,0\n2,1\n3,o\n", {}, "row 2 (from 0), column 'y' holds 'o', expected a number"),
     "two columns of one name": ("x,x,y\n1,2,0\n", {}, "two columns are called 'x'"),
     "too many cells": ("x,y\n1,0\n1,2,3\n", {}, "line 3"),
     "too many cells in every row": ("x,y\n1,0,7\n1,2,3\n", {}, "more cells than its first line has names (2)"),
     "too few cells": ("x,y\n1,0\n1\n", {}, "row 1 (from 0), column 'y' is missing"),
     "unclosed quote": ('x,y\n1,0\n"1,0\n', {}, "not a table that can be read"),
     "empty": ("", {}, "not a table that can be read"),
-    "no rows": ("x,y\n", {}, "t.csv"),
+    "no rows": ("x,y\n", {}, "no rows"),
     "no features": ("y\n1\n0\n", {}, "no feature columns"),
     "a label for each row": ("x,y\n1,a\n2,b\n", {}, "label 'y' has another value in every row"),
     "a strange part": ("x,y,s\n1,1,train\n2,0,later\n", {"split": "s"}, "row 1 (from 0), column 's' holds 'later'"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats import meka, mini_musicnet, mulan, table, xmc
-from mlbench.data.formats.base import NO_OPTIONS, Format, ReadOptions
+from mlbench.data.formats.base import NO_OPTIONS, Format, ReadOptions, one_line
 from mlbench.errors import DataError, UsageError
 
 __all__ = ["FORMATS", "Format", "ReadOptions", "read_dataset"]
@@ -40,4 +40,4 @@ def read_dataset(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
             )
         return found.read(path, options)
     except (OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+        raise DataError(f"{path}: cannot be read: {one_line(error)}") from error

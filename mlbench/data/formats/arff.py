@@ -205,7 +205,7 @@ class _Rows:
 
     def _row(self, text: str) -> str:
         bare = without_weight(text)
-        self.weighted |= bare is not text and bare != text
+        self.weighted |= bare != text
         return bare
 
     def _parse(self, index: int, cell: str, number: int) -> None:

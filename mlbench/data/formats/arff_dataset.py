@@ -203,7 +203,8 @@ class _Features:
         if not self.names:
             return [np.empty((file.cells.shape[0], 0)) for file in self._files]
         if not self._sparse:
-            return [np.hstack(blocks, dtype=np.float64) for blocks in self._blocks]  # type: ignore[arg-type]
+            with np.errstate(over="ignore"):  # make_split refuses what is too large for float32
+                return [np.hstack(blocks, dtype=np.float32) for blocks in self._blocks]  # type: ignore[arg-type]
         joined = [
             sp.hstack([sp.csr_matrix(b, dtype=np.float64) for b in blocks], format="csr") for blocks in self._blocks
         ]

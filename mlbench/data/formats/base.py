@@ -48,7 +48,7 @@ class Format:
     Attributes:
         name: What people call it.
         describe: What to look for, half a sentence.
-        recognises: Whether a path (a file or a folder) looks like this format; never raises.
+        recognises: Whether a path (a file or a folder) looks like this format, without reading it.
         read: From path and options to the data; raises ``DataError`` or ``UsageError``.
         takes_options: Whether ``ReadOptions`` mean anything to it.
     """
@@ -62,7 +62,8 @@ class Format:
 
 def dataset_name(path: Path) -> str:
     """A short name from a file or a folder: ``yeast`` from ``data/yeast`` and from ``yeast.csv.gz``."""
-    path = path.resolve()
+    if path.name in ("", ".."):
+        path = path.resolve()
     stem = path.name if path.is_dir() else bare_stem(path)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.")
     return name[:_LONGEST_NAME] or "data"
@@ -113,6 +114,11 @@ def listed(names: Iterable[str], most: int = 8) -> str:
     return ", ".join(shown(name)[1:-1] for name in names[:most]) + rest
 
 
+def one_line(error: Exception) -> str:
+    """What a library's error says, on one line."""
+    return " ".join(str(error).split())
+
+
 def one_of(files: Sequence[Path], folder: Path, what: str) -> Path:
     """The only file of a list.
 
@@ -131,7 +137,9 @@ def dense(matrix: Any) -> NDArray[Any]:
 
 
 def dense_if_full(matrices: Sequence[sp.csr_matrix]) -> Sequence[Matrix]:
-    """The same matrices, made dense when more than half of all their cells are not zero."""
+    """The same matrices in float32, made dense when more than half of all their cells are not zero."""
+    with np.errstate(over="ignore"):  # make_split refuses what is too large for float32
+        matrices = [m.astype(np.float32) for m in matrices]
     cells = sum(m.shape[0] * m.shape[1] for m in matrices)
     if 2 * sum(m.count_nonzero() for m in matrices) <= cells:
         return matrices

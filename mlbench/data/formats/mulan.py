@@ -8,7 +8,17 @@ from mlbench.data.dataset import Dataset
 from mlbench.data.formats.arff import SUFFIXES, Arff
 from mlbench.data.formats.arff_dataset import family, find_parts, read_arff_dataset
 from mlbench.data.formats.arff_text import unescape
-from mlbench.data.formats.base import Format, ReadOptions, bare_stem, files_in, has_suffix, listed, one_of, shown
+from mlbench.data.formats.base import (
+    Format,
+    ReadOptions,
+    bare_stem,
+    files_in,
+    has_suffix,
+    listed,
+    one_line,
+    one_of,
+    shown,
+)
 from mlbench.errors import DataError
 
 
@@ -21,7 +31,8 @@ def _recognises(path: Path) -> bool:
 def _read(path: Path, options: ReadOptions) -> Dataset:
     parts = find_parts(path)
     train = parts["train"]
-    xml = _xml_beside(train) or one_of(files_in(train.parent, (".xml",)), train.parent, "XML files")
+    xmls = files_in(train.parent, (".xml",))
+    xml = _xml_beside(train) or one_of(xmls, path, f"XML files, none of them {family(train)}.xml")
     names = _label_names(xml)
     return read_arff_dataset(path, parts, lambda arff: _columns(arff, names, xml.name))
 
@@ -46,7 +57,7 @@ def _label_names(xml: Path) -> list[str]:
     except defusedxml.DefusedXmlException as error:
         raise DataError(f"{xml.name}: XML that declares entities is not read: write the names out") from error
     except (ParseError, ValueError, LookupError) as error:
-        raise DataError(f"{xml.name}: not valid XML: {' '.join(str(error).split())}") from error
+        raise DataError(f"{xml.name}: not valid XML: {one_line(error)}") from error
     labels = [element for element in elements if str(element.tag).rpartition("}")[2] == "label"]
     names = [element.get("name") for element in labels]
     if not names or None in names:

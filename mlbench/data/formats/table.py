@@ -18,6 +18,7 @@ from mlbench.data.formats.base import (
     files_in,
     has_suffix,
     listed,
+    one_line,
     one_of,
     shown,
 )
@@ -43,7 +44,8 @@ def _read(path: Path, options: ReadOptions) -> Dataset:
     _check_distinct(labels, special)
 
     label_names, Y = table.labels(labels)
-    feature_names, X = table.features([c for c in frame.columns if c not in {*labels, *special}])
+    used = {*labels, *special}
+    feature_names, X = table.features([c for c in frame.columns if c not in used])
     groups = None if options.groups is None else table.groups(options.groups)
     # Checked as a whole, so that errors name the row of the file and not of its part.
     where = f"{file.name} (rows from 0)"
@@ -73,14 +75,11 @@ def _read_csv(file: Path) -> DataFrame:
         # pandas renames a column that is there twice without a word, so the names are read apart.
         names = pd.read_csv(file, **how, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
         frame = pd.read_csv(file, **how, low_memory=False)
-    except OSError:
-        raise
     except Exception as error:  # whatever the parser raises, it is about the file
-        raise DataError(f"{file.name}: not a table that can be read: {' '.join(str(error).split())}") from error
+        raise DataError(f"{file.name}: not a table that can be read: {one_line(error)}") from error
     if len(names) != frame.shape[1] or not isinstance(frame.index, pd.RangeIndex):
         raise DataError(f"{file.name}: its rows have more cells than its first line has names ({len(names)})")
-    frame.columns = pd.Index(names, dtype=object)
-    return frame
+    return _with_names(frame, names)
 
 
 def _read_parquet(file: Path) -> DataFrame:
@@ -90,12 +89,15 @@ def _read_parquet(file: Path) -> DataFrame:
         frame = pd.read_parquet(file, engine="pyarrow")
     except ImportError as error:
         raise UsageError(f"{file.name}: Parquet needs pyarrow: pip install 'mlbench-suite[parquet]'") from error
-    except OSError:
-        raise
     except Exception as error:  # whatever the parser raises, it is about the file
-        raise DataError(f"{file.name}: not a Parquet file: {' '.join(str(error).split())}") from error
-    frame.columns = pd.Index([str(column) for column in frame.columns], dtype=object)
-    return frame.reset_index(drop=True)
+        raise DataError(f"{file.name}: not a Parquet file: {one_line(error)}") from error
+    return _with_names(frame.reset_index(drop=True), list(frame.columns))
+
+
+def _with_names(frame: DataFrame, names: list[Any]) -> DataFrame:
+    """The table with its column names as text on one line: they stand in messages and boards."""
+    frame.columns = [" ".join(str(name).splitlines()) for name in names]
+    return frame
 
 
 def _label_columns(file: str, columns: list[str], wanted: tuple[str, ...]) -> list[str]:
@@ -134,10 +136,11 @@ class _Table:
         self.file = file
         self.frame = frame
         self.notes: list[str] = []
-        columns = list(frame.columns)
-        twice = next((c for c in columns if columns.count(c) > 1), None)
-        if twice is not None:
-            raise DataError(f"{file}: two columns are called {shown(twice)}: rename one")
+        twice = frame.columns[frame.columns.duplicated()]
+        if len(twice):
+            raise DataError(f"{file}: two columns are called {shown(twice[0])}: rename one")
+        if not len(frame):
+            raise DataError(f"{file}: there are no rows, only names")
 
     def labels(self, columns: list[str]) -> tuple[list[str], NDArray[np.float64]]:
         """Label names and cells (n, k): a column as it is, or one-hot where it holds words."""
@@ -145,7 +148,7 @@ class _Table:
         blocks = []
         for column in columns:
             series = self._whole(column)
-            numbers = _as_numbers(series)
+            numbers = self._numbers(column, series)
             if numbers is None:
                 values, block = self._one_hot(column, series)
                 names += values
@@ -160,12 +163,12 @@ class _Table:
         names, cells = [], []
         for column in columns:
             series = self._whole(column)
-            numbers = _as_numbers(series)
-            if numbers is None and self._text(column, series).is_unique:
+            numbers = self._numbers(column, series)
+            if numbers is None and series.is_unique:
                 self.notes.append(f"column {shown(column)} is dropped: a row id, all values differ")
             elif numbers is None:
                 raise DataError(
-                    f"{self.file}: column {shown(column)} holds text (row 0: {shown(str(series.iloc[0]))}): "
+                    f"{self.file}: column {shown(column)} holds text, {shown(str(series.iloc[0]))} first: "
                     "turn it into numbers, remove it, or name it with --labels, --groups or --split"
                 )
             elif not column and np.array_equal(numbers - numbers[:1], np.arange(len(numbers))):
@@ -203,17 +206,32 @@ class _Table:
             raise DataError(f"{where} is missing: fill in or drop such values first")
         return series
 
+    def _numbers(self, column: str, series: Series) -> NDArray[np.float64] | None:
+        """A column of numbers or of true and false, else None."""
+        import pandas as pd
+        from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+        if is_bool_dtype(series) or (is_numeric_dtype(series) and series.dtype.kind != "c"):
+            return np.asarray(series.to_numpy(dtype=np.float64))
+        # One stray word makes pandas read a whole column of numbers as text: neither a row id nor names.
+        no_number = pd.to_numeric(self._text(column, series), errors="coerce").isna().to_numpy()
+        if 0 < no_number.mean() < 0.5:
+            row = int(no_number.argmax())
+            where = f"{self.file}: row {row} (from 0), column {shown(column)}"
+            raise DataError(f"{where} holds {shown(series.iloc[row])}, expected a number")
+        return None
+
     def _text(self, column: str, series: Series) -> Series:
         """The column, if its cells are text."""
-        if not all(isinstance(value, str) for value in series):
-            kind = type(series.iloc[0]).__name__
+        other = next((value for value in series if not isinstance(value, str)), None)
+        if other is not None:
+            kind = type(other).__name__
             raise DataError(
                 f"{self.file}: column {shown(column)} holds {kind} values: turn it into numbers, or remove it"
             )
         return series
 
-    def _one_hot(self, column: str, series: Series) -> tuple[list[str], NDArray[np.float64]]:
-        text = self._text(column, series)
+    def _one_hot(self, column: str, text: Series) -> tuple[list[str], NDArray[np.float64]]:
         values = sorted(text.unique())
         words = {value.lower() for value in values}
         if any(words <= set(pair) for pair in YES_NO):
@@ -221,17 +239,10 @@ class _Table:
             return [column], np.array([[value.lower() in yes] for value in text], dtype=np.float64)
         if len(values) == len(text):
             raise DataError(f"{self.file}: label {shown(column)} has another value in every row: it is no label")
-        codes = np.searchsorted(values, text.to_numpy(dtype=object))
-        return [f"{column}={value}" for value in values], np.eye(len(values))[codes]
-
-
-def _as_numbers(series: Series) -> NDArray[np.float64] | None:
-    """A column of numbers or of true and false, else None."""
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    if not (is_numeric_dtype(series) or is_bool_dtype(series)) or series.dtype.kind == "c":
-        return None
-    return np.asarray(series.to_numpy(dtype=np.float64))
+        place = {value: code for code, value in enumerate(values)}
+        block = np.zeros((len(text), len(values)))
+        block[np.arange(len(text)), [place[value] for value in text]] = 1
+        return [f"{column}={value}" for value in values], block
 
 
 FORMAT = Format(
