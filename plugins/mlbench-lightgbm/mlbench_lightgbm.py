@@ -34,10 +34,10 @@ BINNING: dict[str, Any] = {
 }
 
 DEFAULTS: dict[str, Any] = {
-    "learning_rate": 0.1,
-    "num_leaves": 15,
+    "learning_rate": 0.15,
+    "num_leaves": 10,
     "min_data_in_leaf": 5,
-    "feature_fraction": 0.3,
+    "feature_fraction": 0.5,
     "lambda_l2": 1.0,
 }
 
@@ -46,9 +46,9 @@ def suggest(trial: Trial) -> dict[str, Any]:
     """The search space."""
     return {
         "learning_rate": trial.suggest_float("learning_rate", 0.05, 0.4, log=True),
-        "num_leaves": trial.suggest_int("num_leaves", 4, 63, log=True),
+        "num_leaves": trial.suggest_int("num_leaves", 3, 31, log=True),
         "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 1, 50, log=True),
-        "feature_fraction": trial.suggest_float("feature_fraction", 0.05, 1.0, log=True),
+        "feature_fraction": trial.suggest_float("feature_fraction", 0.1, 1.0, log=True),
         "lambda_l2": trial.suggest_float("lambda_l2", 0.1, 20.0, log=True),
     }
 
@@ -91,7 +91,8 @@ def prepare(train: Split, context: FitContext) -> Prepared:
     binned = lightgbm.Dataset(train.X, label=np.zeros(len(train)), params=settings).construct()
     valid = None
     if context.valid is not None:
-        valid = binned.create_valid(context.valid.X, label=np.zeros(len(context.valid))).construct()
+        valid = binned.create_valid(context.valid.X, label=np.zeros(len(context.valid)), params=settings)
+        valid.construct()
     return Prepared(train=binned, valid=valid, Y=train.Y[:, live].astype(np.float64), share=share, live=live)
 
 

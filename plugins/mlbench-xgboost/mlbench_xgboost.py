@@ -23,14 +23,15 @@ MAX_ROUNDS = 200
 PATIENCE = 15
 """Rounds without a better validation score before a trial stops."""
 ROUNDS_WITHOUT_VALID = 60
-MAX_BIN = 64
+MAX_BIN = 32
+"""As good as 64 or 256 on the small public sets, and several times faster: the cost of a tree is its histograms."""
 
 DEFAULTS: dict[str, Any] = {
-    "learning_rate": 0.2,
-    "max_depth": 5,
-    "min_child_weight": 0.5,
+    "learning_rate": 0.15,
+    "max_depth": 4,
+    "min_child_weight": 0.1,
     "subsample": 0.8,
-    "colsample_bytree": 0.3,
+    "colsample_bytree": 0.5,
     "reg_lambda": 1.0,
 }
 
@@ -39,11 +40,11 @@ def suggest(trial: Trial) -> dict[str, Any]:
     """The search space."""
     return {
         "learning_rate": trial.suggest_float("learning_rate", 0.05, 0.4, log=True),
-        "max_depth": trial.suggest_int("max_depth", 2, 8),
+        "max_depth": trial.suggest_int("max_depth", 2, 7),
         # A sum of p(1 - p): with rare labels the usual 1.0 already forbids most splits.
         "min_child_weight": trial.suggest_float("min_child_weight", 0.01, 5.0, log=True),
         "subsample": trial.suggest_float("subsample", 0.5, 1.0),
-        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.05, 1.0, log=True),
+        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.1, 1.0, log=True),
         "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 20.0, log=True),
     }
 
