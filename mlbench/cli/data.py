@@ -46,7 +46,9 @@ def inspect(dataset: str, labels: tuple[str, ...], groups: str | None, split: st
     cardinality = counts.sum() / rows
     click.echo(f"  labels: cardinality {cardinality:.3f}, density {cardinality / len(counts):.3f}")
     if loaded.train.groups is not None:
-        click.echo(f"  groups: {sum(len(set(split.groups.tolist())) for _, split in loaded.parts() if split.groups is not None)}")
+        click.echo(
+            f"  groups: {sum(len(set(split.groups.tolist())) for _, split in loaded.parts() if split.groups is not None)}"
+        )
     for part in ("valid", "test"):
         if getattr(loaded, part) is not None and part == "valid" and loaded.valid_from_train:
             click.echo("  valid is taken out of train: stratified by label, whole groups only")

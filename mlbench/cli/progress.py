@@ -36,7 +36,9 @@ def dataset_lines(dataset: Dataset) -> list[str]:
         lines.append(f"labels without a positive: {counts}")
     shared = count_shared_rows(dataset)
     if shared:
-        lines.append("repeated rows: " + ", ".join(f"{n} of {part} stand in {first} too" for (part, first), n in shared.items()))
+        lines.append(
+            "repeated rows: " + ", ".join(f"{n} of {part} stand in {first} too" for (part, first), n in shared.items())
+        )
     return lines + [one_line(note) for note in dataset.notes]
 
 
@@ -94,7 +96,9 @@ class Progress:
             self.thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop to show."""
         self.stop.set()
         if self.live:

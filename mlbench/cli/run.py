@@ -22,26 +22,52 @@ from mlbench.running.drive import InlineExecutor, drive, process_pool
 from mlbench.running.isolate import usable_cpus
 from mlbench.running.ledger import Ledger
 from mlbench.running.plan import Budget, Job
-from mlbench.running.request import DEMO, DEVICES, REFITS, DatasetRequest, Request, check_budget, n_bytes, plan, read_suite, seconds
+from mlbench.running.request import (
+    DEMO,
+    DEVICES,
+    REFITS,
+    DatasetRequest,
+    Request,
+    check_budget,
+    n_bytes,
+    plan,
+    read_suite,
+    seconds,
+)
 
 BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metric", "refit")
 
 
 @click.command()
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
-@click.option("-m", "--model", "models", multiple=True, metavar="MODEL", help="A model; several times for several. [default: all]")
-@click.option("-f", "--features", multiple=True, metavar="FEATURES", help="A representation; several times for several.")
+@click.option(
+    "-m", "--model", "models", multiple=True, metavar="MODEL", help="A model; several times for several. [default: all]"
+)
+@click.option(
+    "-f", "--features", multiple=True, metavar="FEATURES", help="A representation; several times for several."
+)
 @click.option("--suite", type=click.Path(path_type=Path, dir_okay=False), help="A TOML file of data sets and options.")
 @table_options
 @click.option("--n-trials", type=int, help="Trials of each model, the defaults being the first. [default: 20]")
 @click.option("--timeout", type=Quantity("TIME", seconds), help="Tuning time of each model. [default: 10m]")
-@click.option("--trial-timeout", type=Quantity("TIME", seconds), help="Time of one trial, and of the final fit. [default: 5m]")
+@click.option(
+    "--trial-timeout", type=Quantity("TIME", seconds), help="Time of one trial, and of the final fit. [default: 5m]"
+)
 @click.option("--memory-limit", type=Quantity("SIZE", n_bytes), help="Memory of each model. [default: 8G]")
-@click.option("--metric", type=click.Choice(sorted(DIRECTIONS)), metavar="NAME", help="What tuning optimises. [default: average_precision_micro]")
+@click.option(
+    "--metric",
+    type=click.Choice(sorted(DIRECTIONS)),
+    metavar="NAME",
+    help="What tuning optimises. [default: average_precision_micro]",
+)
 @click.option("--refit", type=click.Choice(REFITS), help="What the final model is fitted on. [default: auto]")
-@click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="A seed; several times for several. [default: 0]")
+@click.option(
+    "--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="A seed; several times for several. [default: 0]"
+)
 @click.option("--device", type=click.Choice(DEVICES), help="[default: auto, a GPU where there is one]")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models that run side by side.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models that run side by side."
+)
 @click.option("--limit", type=click.IntRange(min=2), metavar="ROWS", help="At most so many rows of each part.")
 @runs_option
 @click.option(

@@ -114,7 +114,10 @@ def read_job_data(folder: Path) -> JobData:
         return Split(X=X[start:stop], Y=Y[start:stop], groups=None if groups is None else groups[start:stop])
 
     return JobData(
-        train=part(0, n_train), valid=part(n_train, n_seen), both=part(0, n_seen), X_test=X[n_seen : n_seen + sizes["n_test"]]
+        train=part(0, n_train),
+        valid=part(n_train, n_seen),
+        both=part(0, n_seen),
+        X_test=X[n_seen : n_seen + sizes["n_test"]],
     )
 
 

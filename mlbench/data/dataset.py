@@ -240,7 +240,9 @@ def _check_features(X: object, where: str, names: Sequence[str]) -> Matrix:
         return matrix
     array = np.asarray(X)
     if array.ndim != 2 or array.dtype.kind not in "biuf":
-        raise DataError(f"{where}: features of shape {array.shape} and type {array.dtype}, expected numbers (rows, features)")
+        raise DataError(
+            f"{where}: features of shape {array.shape} and type {array.dtype}, expected numbers (rows, features)"
+        )
     if array.dtype != np.float32 or not array.flags.c_contiguous:
         with np.errstate(over="ignore"):
             array = np.ascontiguousarray(array, dtype=np.float32)

@@ -211,4 +211,6 @@ def _no_formula(value: str) -> str:
 
 def _version_key(version: str) -> tuple[tuple[int, int | str], ...]:
     """Versions in order: 0.10 after 0.9."""
-    return tuple((1, int(part)) if part.isdigit() else (0, part) for part in re.split(r"[^0-9A-Za-z]+", version) if part)
+    return tuple(
+        (1, int(part)) if part.isdigit() else (0, part) for part in re.split(r"[^0-9A-Za-z]+", version) if part
+    )

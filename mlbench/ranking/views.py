@@ -59,7 +59,9 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
         lines.append(f"Floor ({FLOOR}): micro AP {_figure(floor, 'average_precision_micro')}.")
     trials = max(int(row["n_trials"]) // max(1, int(row["n_seeds"])) for row in rows)
     seeds = max(int(row["n_seeds"]) for row in rows)
-    lines.append(f"Budget: {trials} trials a model, tuned on valid, scored once on test; {seeds} seed{'s' * (seeds > 1)}.")
+    lines.append(
+        f"Budget: {trials} trials a model, tuned on valid, scored once on test; {seeds} seed{'s' * (seeds > 1)}."
+    )
     lines.append(f"Data SHA-256: {first['dataset_sha256']}. mlbench {first['mlbench_version']}.")
     lines += [f"{row['model']} ({row['features']}): {row['error']}" for row in rows if row["error"]]
     return lines

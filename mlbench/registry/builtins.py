@@ -98,4 +98,6 @@ def mlbench_features() -> Iterator[FeatureSpec]:
 @hookimpl
 def mlbench_datasets() -> Iterator[DatasetSpec]:
     """The demo."""
-    yield DatasetSpec(name="demo", summary="Synthetic notes, 24 labels, 40 recordings; made on the spot", load=load_demo)
+    yield DatasetSpec(
+        name="demo", summary="Synthetic notes, 24 labels, 40 recordings; made on the spot", load=load_demo
+    )

@@ -134,7 +134,7 @@ def load_model(origin: Origin, name: str) -> ModelSpec:
             for kind, spec in _collect(_load(point)):
                 if kind == "model" and spec.name == name and isinstance(spec, ModelSpec):
                     return spec
-    raise PluginError(f"model {name!r} of {origin} is no longer installed")
+    raise PluginError(f"model {name!r} of {origin} is not to be found in the job's process")
 
 
 def _sources() -> Iterator[tuple[Origin, EntryPoint | None]]:

@@ -118,7 +118,9 @@ class ModelSpec:
         object.__setattr__(self, "devices", frozenset(self.devices))
         _check("model", self.name, frozenset(self.accepts))
         if not self.devices or not self.devices <= DEVICES:
-            raise PluginError(f"model {self.name!r}: devices {sorted(self.devices)}, expected some of {sorted(DEVICES)}")
+            raise PluginError(
+                f"model {self.name!r}: devices {sorted(self.devices)}, expected some of {sorted(DEVICES)}"
+            )
         try:
             json.dumps(dict(self.defaults))
         except TypeError as error:

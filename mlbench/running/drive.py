@@ -205,7 +205,8 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
         refit="train+valid" if job.refit_on_both else "train",
         timings={
             "prepare_seconds": outcome.prepare_seconds,
-            "tune_seconds": sum(line.seconds for line in lines),
+            # A job that was cut off spent its time in a trial that left no line.
+            "tune_seconds": sum(line.seconds for line in lines) if status == "ok" else outcome.wall_seconds,
             "fit_seconds": outcome.fit_seconds,
             "predict_seconds": outcome.predict_seconds,
         },

@@ -23,7 +23,13 @@ from typing import Any, Literal
 
 POLL_SECONDS = 0.2
 LONGEST_MESSAGE = 1 << 16
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "BLIS_NUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+)
 PR_SET_PDEATHSIG = 1
 
 
@@ -63,6 +69,9 @@ def run_child(
     """
     environment = dict(os.environ)
     environment.update(dict.fromkeys(THREAD_VARIABLES, str(threads)), PYTHONHASHSEED="0", PYTHONUNBUFFERED="1")
+    if "PYTHONPATH" in environment:  # the child works in another folder
+        paths = environment["PYTHONPATH"].split(os.pathsep)
+        environment["PYTHONPATH"] = os.pathsep.join(str(Path(path).absolute()) for path in paths)
     if not cuda:
         environment["CUDA_VISIBLE_DEVICES"] = ""
     read, write = os.pipe()

@@ -79,10 +79,11 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the child says at its end."""
+    """What the child says at its end; ``wall_seconds`` is what its parent saw, over all processes."""
 
     status: str
     error: str | None = None
+    wall_seconds: float | None = None
     prepare_seconds: float | None = None
     fit_seconds: float | None = None
     predict_seconds: float | None = None
@@ -269,8 +270,9 @@ def main() -> None:
     faulthandler.enable()
     if order.device == "cpu":  # CUDA reserves address space far beyond what it uses
         isolate.limit_memory(order.memory_limit)
-    with os.fdopen(int(sys.argv[2]), "wb", buffering=0) as pipe:
-        outcome = _Run(order, pipe).carry_out()
+    # Not closed by us: a plugin may have closed it already, and the process ends here anyway.
+    pipe = os.fdopen(int(sys.argv[2]), "wb", buffering=0, closefd=False)
+    outcome = _Run(order, pipe).carry_out()
     path = Path(order.work) / OUTCOME
     making = path.with_suffix(".making")
     making.write_text(json.dumps(asdict(outcome)), encoding="utf-8")

@@ -196,7 +196,9 @@ class Ledger:
                 record = first
             _fsync(self.jobs)
         except OSError as error:
-            raise LedgerError(f"cannot write {target}: {error.strerror or error}: free the disk and run again") from error
+            raise LedgerError(
+                f"cannot write {target}: {error.strerror or error}: free the disk and run again"
+            ) from error
         finally:
             work.release()
         return record

@@ -45,6 +45,12 @@ class Limits:
 
 def supervise(order: Order, limits: Limits) -> Outcome:
     """Run the job of ``order`` to its end; whatever its plugin does becomes a status."""
+    start = time.monotonic()
+    outcome = _see_through(order, limits)
+    return replace(outcome, wall_seconds=time.monotonic() - start)
+
+
+def _see_through(order: Order, limits: Limits) -> Outcome:
     work, log = Path(order.work), StudyLog(Path(order.study))
     (work / SCRATCH).mkdir(exist_ok=True)
     tuning_is_over = False
@@ -59,9 +65,7 @@ def supervise(order: Order, limits: Limits) -> Outcome:
         if phase == "trial" and sum(line.seconds for line in lines) + limits.trial_timeout < limits.timeout:
             error = f"the trial ran over --trial-timeout {limits.trial_timeout:g}s"
             log.append(
-                TrialLine(
-                    number=len(lines), state="FAIL", status="timeout", error=error, seconds=limits.trial_timeout
-                )
+                TrialLine(number=len(lines), state="FAIL", status="timeout", error=error, seconds=limits.trial_timeout)
             )
         elif phase in ("prepare", "trial") and not tuning_is_over and best_line(lines, order.metric) is not None:
             tuning_is_over = True

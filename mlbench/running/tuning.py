@@ -200,9 +200,7 @@ def _run_trial(
         status, message = classify(error)
         line = replace(line, state="FAIL", value=None, average_precision_micro=None, status=status, error=message)
     best_step = min(whole_steps, key=lambda step: (-sign * whole_steps[step], step), default=None)
-    return replace(
-        line, steps=tuple(steps.items()), best_step=best_step, keep=keep, seconds=time.monotonic() - start
-    )
+    return replace(line, steps=tuple(steps.items()), best_step=best_step, keep=keep, seconds=time.monotonic() - start)
 
 
 def classify(error: BaseException) -> tuple[str, str]:

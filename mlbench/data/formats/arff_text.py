@@ -15,13 +15,12 @@ Line: TypeAlias = tuple[int, str]
 """A line and its number, from 1."""
 
 _QUOTED = r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\""""
-_VALUE = rf"""(?:{_QUOTED}|((?:[^,'"\\]|\\.)*))\s*(,|\Z)"""
+_VALUE = rf"""(?:(?:{_QUOTED})\s*|((?:[^,'"\\]|\\.)*))(,|\Z)"""
 _CELL = re.compile(rf"()\s*{_VALUE}")
 _PAIR = re.compile(rf"\s*(\d+)\s+{_VALUE}")
 _NAME = re.compile(rf"\s*(?:{_QUOTED}|((?:[^\s{{'\"\\]|\\.)(?:[^\s{{\\]|\\.)*))\s*(.*)")
 # A "%" starts a comment only where a value could start: an unquoted 50% is a value.
 _COMMENT = re.compile(rf"""((?:[^'"\\%]|\\.|{_QUOTED}|(?<=[^\s,])%)*)(?<![^\s,])%""")
-_WEIGHT = re.compile(r"\s*,\s*\{[^{},]*\}\Z")
 _SPECIAL = re.compile(r"""['"\\%]""")
 
 
@@ -51,7 +50,8 @@ def without_comment(line: str) -> str:
 
 def without_weight(line: str) -> str:
     """A row without the ``, {5}`` that Weka writes after it as its weight."""
-    return _WEIGHT.sub("", line) if line.endswith("}") and "{" in line[1:] else line
+    row = line.rpartition("{")[0].rstrip()
+    return row[:-1].rstrip() if line.endswith("}") and row.endswith(",") else line
 
 
 def unescape(text: str) -> str:

@@ -1,0 +1,278 @@
+"""Plugins that misbehave, as installed distributions in real processes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from plugin_files import install
+
+BAD = """
+import ctypes, os, signal, sys, time
+import numpy as np
+from mlbench import ModelSpec, hookimpl
+
+def zeros(X, k):
+    return np.zeros((X.shape[0], k))
+
+def raises(X, k):
+    raise RuntimeError("first line\\nsecond line")
+
+def sleeps(X, k):
+    time.sleep(10_000)
+
+def spins(X, k):
+    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))
+    while True:
+        pass
+
+def exits(X, k):
+    os._exit(3)
+
+def exits_cleanly(X, k):
+    os._exit(0)
+
+def sysexits(X, k):
+    sys.exit(0)
+
+def segfaults(X, k):
+    ctypes.string_at(0)
+
+def allocates(X, k):
+    return np.ones(int(100e9 / 8))
+
+def nan(X, k):
+    return zeros(X, k) * np.nan
+
+def shape(X, k):
+    return np.zeros((X.shape[0], k + 1))
+
+def a_list(X, k):
+    return zeros(X, k).tolist()
+
+def strings(X, k):
+    return zeros(X, k).astype(str)
+
+def imports(X, k):
+    import no_such_library
+
+def prints(X, k):
+    print("noise" * 1000)
+    os.write(1, b"raw noise")
+    return zeros(X, k)
+
+def forks(X, k):
+    if os.fork() == 0:
+        time.sleep(10_000)
+    return zeros(X, k)
+
+def closes(X, k):
+    os.closerange(3, 100)
+    return zeros(X, k)
+
+def spec(act):
+    def fit(train, params, context):
+        return lambda X: act(X, train.Y.shape[1])
+    return ModelSpec(
+        name="bad-" + act.__name__, summary="misbehaves", fit=fit,
+        suggest=lambda trial: {"x": trial.suggest_float("x", 0, 1)}, defaults={"x": 0.5},
+    )
+
+@hookimpl
+def mlbench_models():
+    for act in (raises, sleeps, spins, exits, exits_cleanly, sysexits, segfaults, allocates, nan, shape, a_list,
+                strings, imports, prints, forks, closes):
+        yield spec(act)
+"""
+EXPECTED = {
+    "raises": ("failed", "RuntimeError: first line second line (all 2 trials failed)"),
+    "sleeps": ("timeout", "no trial finished within --timeout 3s"),
+    "spins": ("timeout", "no trial finished within --timeout 3s"),
+    "exits": ("killed", "the process ended itself with exit code 3 in trial 0"),
+    "exits_cleanly": ("killed", "the process ended itself with exit code 0 in trial 0"),
+    "sysexits": ("failed", "SystemExit: 0 (all 2 trials failed)"),
+    "segfaults": ("killed", "the process died of SIGSEGV in trial 0"),
+    "allocates": ("out_of_memory", "MemoryError: Unable to allocate 93.1 GiB"),
+    "nan": ("invalid_scores", "scores are NaN or infinite, the first at row 0, label 0"),
+    "shape": ("invalid_scores", "expected ("),
+    "a_list": ("invalid_scores", "scores are a list, expected a numpy array"),
+    "strings": ("invalid_scores", "expected floats"),
+    "imports": ("import_error", "No module named 'no_such_library'"),
+    "prints": ("ok", ""),
+    "forks": ("ok", ""),
+    "closes": ("ok", ""),
+}
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """The board of a run of all bad plugins beside the floor, by model; the run's ending is checked here."""
+    folder = tmp_path_factory.mktemp("bad")
+    site = install(folder / "site", "mlbench-bad", BAD)
+    models = [word for name in EXPECTED for word in ("-m", f"bad-{name}")]
+    limits = ["--n-trials", "2", "--timeout", "3s", "--memory-limit", "2G", "-j", "2"]
+    start = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-m", "mlbench", "run", *models, *limits],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert ended.returncode == 1, ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert "noise" not in ended.stdout + ended.stderr
+    assert time.monotonic() - start < 120
+    _no_process_is_left(folder)
+    with (folder / "leaderboards" / "demo.csv").open() as file:
+        return {row["model"]: row for row in csv.DictReader(file)}
+
+
+def _no_process_is_left(folder: Path) -> None:
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        assert str(folder).encode() not in command, command
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_each_misdeed_is_a_row_with_its_status(board: dict[str, dict[str, str]], name: str) -> None:
+    """Whatever a plugin does becomes a row with the right status and a one-line error."""
+    status, error = EXPECTED[name]
+
+    row = board[f"bad-{name}"]
+
+    assert row["status"] == status
+    assert error in row["error"]
+    assert "\n" not in row["error"]
+
+
+def test_the_others_finish(board: dict[str, dict[str, str]]) -> None:
+    """The floor is scored and ranked beside all of them."""
+    assert board["prior"]["status"] == "ok"
+    assert board["prior"]["rank"] == "1"
+
+
+def test_a_trial_that_hangs_costs_a_trial_not_the_study(tmp_path: Path) -> None:
+    """A trial over --trial-timeout is one failed trial; the study goes on and the row is ok."""
+    code = """
+    import time
+    import numpy as np
+    from mlbench import ModelSpec, hookimpl
+
+    def fit(train, params, context):
+        if params["x"] == 0.5:
+            time.sleep(10_000)
+        return lambda X: np.tile(train.Y.mean(axis=0), (X.shape[0], 1))
+
+    @hookimpl
+    def mlbench_models():
+        yield ModelSpec(name="first-hangs", summary="s", fit=fit, defaults={"x": 0.5},
+                        suggest=lambda trial: {"x": trial.suggest_float("x", 0, 1)})
+    """
+    site = install(tmp_path / "site", "mlbench-hangs", code)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "mlbench", "run", "-m", "first-hangs", "--n-trials", "3", "--trial-timeout", "2s"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    with (tmp_path / "leaderboards" / "demo.csv").open() as file:
+        row = next(row for row in csv.DictReader(file) if row["model"] == "first-hangs")
+    assert (row["n_trials"], row["n_trials_failed"], row["status"]) == ("3", "1", "ok")
+
+
+CANARY = '''
+import json, os, re
+from pathlib import Path
+import numpy as np
+from mlbench import ModelSpec, hookimpl
+
+HERE = Path(__file__).parent
+
+def hits(complement, report):
+    """Where memory holds the labels whose complement is given: memory is flipped in one fixed buffer."""
+    buffer = bytearray(1 << 22)
+    flipped = np.frombuffer(buffer, dtype=np.uint8)
+    own = (flipped.ctypes.data, flipped.ctypes.data + len(buffer))
+    found = 0
+    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", buffering=0) as memory:
+        for line in maps.read().splitlines():
+            start, end, rights = re.match(r"(\\w+)-(\\w+) (\\S+)", line).groups()
+            start, end = int(start, 16), int(end, 16)
+            if "r" not in rights or "[v" in line:
+                continue
+            for at in range(start, end, len(buffer) - len(complement)):
+                size = min(len(buffer), end - at)
+                try:
+                    memory.seek(at)
+                    got = memory.readinto(memoryview(buffer)[:size])
+                except (OSError, ValueError, OverflowError):
+                    continue
+                flipped[:got] ^= 1
+                place = buffer.find(complement, 0, got)
+                while place >= 0:
+                    if not own[0] <= at + place < own[1]:
+                        found += 1
+                    place = buffer.find(complement, place + 1, got)
+    return found
+
+def fit(train, params, context):
+    report = {"train": 0, "test": 0}
+    for part in report:
+        report[part] = hits((HERE / f"{part}.complement").read_bytes(), report)
+    words = json.loads((HERE / "words.json").read_text())
+    said = " ".join(Path("/proc/self/cmdline").read_text().split("\\0")) + json.dumps(dict(os.environ))
+    report["said"] = [word for word in words if word in said]
+    files = {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}
+    files |= {line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if "/" in line}
+    needle = (HERE / "test.complement").read_bytes()
+    report["files"] = []
+    for name in files:
+        if os.path.isfile(name) and os.path.getsize(name) < 1 << 26:
+            content = np.fromfile(name, dtype=np.uint8) ^ 1
+            if content.tobytes().find(needle) >= 0:
+                report["files"].append(name)
+    (HERE / "report.json").write_text(json.dumps(report))
+    return lambda X: np.tile(train.Y.mean(axis=0), (X.shape[0], 1))
+
+@hookimpl
+def mlbench_models():
+    yield ModelSpec(name="canary", summary="looks for test labels", fit=fit)
+'''
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_the_child_process_has_no_test_label(tmp_path: Path, jobs: str) -> None:
+    """A plugin that searches memory, arguments, environment and open files finds train labels, never test's."""
+    import json
+
+    import numpy as np
+
+    rng = np.random.default_rng(5)
+    data = tmp_path / "secret"
+    data.mkdir()
+    site = install(tmp_path / "site", "mlbench-canary", CANARY)
+    for part, rows in (("train", 200), ("valid", 50), ("test", 60)):
+        Y = (rng.random((rows, 16)) < 0.4).astype(np.uint8)
+        np.save(data / f"labels-{part}.npy", Y)
+        np.save(data / f"audio-{part}.npy", rng.normal(size=(rows, 32)).astype(np.float32))
+        (site / f"{part}.complement").write_bytes((1 - Y[:8]).tobytes())
+    (site / "words.json").write_text(json.dumps([str(data), "secret", "labels-test"]))
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "mlbench", "run", str(data), "-m", "canary", "-f", "raw", "-j", jobs],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    report = json.loads((site / "report.json").read_text())
+    assert report["train"] > 0, "the search must be able to find what is there"
+    assert report["test"] == 0
+    assert report["said"] == []
+    assert report["files"] == []
