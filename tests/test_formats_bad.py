@@ -420,3 +420,13 @@ def test_changed_bytes_of_npy_raise_nothing_else(tmp_path, place, length, new):
     (tmp_path / "audio-train.npy").write_bytes(content[:place] + new + content[place + length :])
     (tmp_path / "labels-train.npy").write_bytes(GOOD_Y)
     assert "\n" not in refusal(tmp_path)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "line", ["0,1,1," + " " * 100_000 + "'u", "{0 " + " " * 100_000 + "'}", "'" * 100_001, " %" * 50_000]
+)
+def test_long_odd_lines_take_no_longer_than_others(tmp_path, line):
+    """A hostile line is refused in time that grows with its length, not with its square."""
+    (tmp_path / "t.arff").write_text(HEAD + "x" + line + "\n" + line + "\n")
+    assert refusal(tmp_path / "t.arff")

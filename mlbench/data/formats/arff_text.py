@@ -15,10 +15,11 @@ Line: TypeAlias = tuple[int, str]
 """A line and its number, from 1."""
 
 _QUOTED = r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\""""
-_VALUE = rf"""(?:(?:{_QUOTED})\s*|((?:[^,'"\\]|\\.)*))(,|\Z)"""
-_CELL = re.compile(rf"()\s*{_VALUE}")
-_PAIR = re.compile(rf"\s*(\d+)\s+{_VALUE}")
+_VALUE = rf"""(?:(?:{_QUOTED})\s*+|((?:[^,'"\\]|\\.)*+))(,|\Z)"""
+_CELL = re.compile(rf"()\s*+{_VALUE}")
+_PAIR = re.compile(rf"\s*+(\d+)\s++{_VALUE}")
 _NAME = re.compile(rf"\s*(?:{_QUOTED}|((?:[^\s{{'\"\\]|\\.)(?:[^\s{{\\]|\\.)*))\s*(.*)")
+# Possessive (`*+`), so that a long line of spaces or quotes costs no more than its length.
 # A "%" starts a comment only where a value could start: an unquoted 50% is a value.
 _COMMENT = re.compile(rf"""((?:[^'"\\%]|\\.|{_QUOTED}|(?<=[^\s,])%)*)(?<![^\s,])%""")
 _SPECIAL = re.compile(r"""['"\\%]""")
