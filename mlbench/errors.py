@@ -37,7 +37,7 @@ class UsageError(MlbenchError):
     """What was asked for does not exist or does not fit."""
 
 
-class UnknownName(UsageError):
+class UnknownName(UsageError):  # noqa: N818
     """A name that no plugin registered."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
@@ -55,11 +55,11 @@ class PluginError(MlbenchError):
     """A plugin breaks the contract."""
 
 
-class NameClash(PluginError):
+class NameClash(PluginError):  # noqa: N818
     """Two plugins offer the same name."""
 
 
-class InvalidScores(PluginError):
+class InvalidScores(PluginError):  # noqa: N818
     """Scores that cannot be ranked: wrong type, wrong shape, NaN or infinite."""
 
 

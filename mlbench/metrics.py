@@ -14,7 +14,6 @@ a negative. Macro figures leave such labels out; ``macro_all_labels`` counts the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -296,12 +295,12 @@ def figures(Y: Labels, scores: Scores, threshold: float) -> dict[str, float]:
 
 
 _ALONE: dict[str, Callable[[Labels, Scores], float]] = {
-    "average_precision_micro": partial(average_precision, average="micro"),
-    "average_precision_macro": partial(average_precision, average="macro"),
-    "average_precision_weighted": partial(average_precision, average="weighted"),
-    "average_precision_samples": partial(average_precision, average="samples"),
-    "roc_auc_micro": partial(roc_auc, average="micro"),
-    "roc_auc_macro": partial(roc_auc, average="macro"),
+    "average_precision_micro": lambda Y, scores: average_precision(Y, scores, "micro"),
+    "average_precision_macro": lambda Y, scores: average_precision(Y, scores, "macro"),
+    "average_precision_weighted": lambda Y, scores: average_precision(Y, scores, "weighted"),
+    "average_precision_samples": lambda Y, scores: average_precision(Y, scores, "samples"),
+    "roc_auc_micro": lambda Y, scores: roc_auc(Y, scores, "micro"),
+    "roc_auc_macro": lambda Y, scores: roc_auc(Y, scores, "macro"),
     "label_ranking_average_precision": label_ranking_average_precision,
     "coverage_error": coverage_error,
     "label_ranking_loss": label_ranking_loss,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import click
-import scipy.sparse as sp
 
 from mlbench.cli.options import table_options
 from mlbench.cli.progress import dataset_lines
 from mlbench.cli.tables import show_table
+from mlbench.data.dataset import is_sparse
 from mlbench.data.formats import FORMATS, ReadOptions
 from mlbench.registry.catalog import discover
 from mlbench.running.request import DatasetRequest, load
@@ -39,19 +39,17 @@ def inspect(dataset: str, labels: tuple[str, ...], groups: str | None, split: st
     for line in dataset_lines(loaded):
         click.echo(f"  {line}")
     X = loaded.train.X
-    kind = f"sparse, {X.nnz / max(1, X.shape[0] * X.shape[1]):.2%} of cells" if sp.issparse(X) else "dense"
+    kind = f"sparse, {X.nnz / max(1, X.shape[0] * X.shape[1]):.2%} of cells" if is_sparse(X) else "dense"
     click.echo(f"  features: {kind}; run as {', '.join(loaded.features)}")
     counts = sum(split.Y.sum(axis=0, dtype=int) for _, split in loaded.parts())
     rows = sum(len(split) for _, split in loaded.parts())
     cardinality = counts.sum() / rows
     click.echo(f"  labels: cardinality {cardinality:.3f}, density {cardinality / len(counts):.3f}")
-    if loaded.train.groups is not None:
-        click.echo(
-            f"  groups: {sum(len(set(split.groups.tolist())) for _, split in loaded.parts() if split.groups is not None)}"
-        )
-    for part in ("valid", "test"):
-        if getattr(loaded, part) is not None and part == "valid" and loaded.valid_from_train:
-            click.echo("  valid is taken out of train: stratified by label, whole groups only")
+    groups_per_part = [len(set(split.groups.tolist())) for _, split in loaded.parts() if split.groups is not None]
+    if groups_per_part:
+        click.echo(f"  groups: {' + '.join(map(str, groups_per_part))}")
+    if loaded.valid_from_train:
+        click.echo("  valid is taken out of train: stratified by label, whole groups only")
     click.echo(f"  SHA-256 {loaded.fingerprint()}")
     names = list(loaded.label_names)
     shown = ", ".join(names[:8]) + (f", … {names[-1]}" if len(names) > 9 else "")

@@ -37,7 +37,7 @@ def table_options(command: Command) -> Command:
     return command
 
 
-class Quantity(click.ParamType):
+class Quantity(click.ParamType[Any]):
     """A duration or an amount of memory, parsed by one of our functions."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -44,7 +45,7 @@ def info(name: str) -> None:
     if not found and not clashes and not broken:
         raise UnknownName("model, data set or features", name, [*catalog.models, *catalog.datasets, *catalog.features])
     for kind, registered in found:
-        spec = registered.spec
+        spec: Any = registered.spec
         lines = {
             kind: spec.name,
             "summary": spec.summary,

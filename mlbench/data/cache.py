@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -96,9 +97,8 @@ def _write_matrix(dataset: Dataset, transform: Callable[[Matrix], Matrix], folde
 def read_job_data(folder: Path) -> JobData:
     """Map what ``write_job_data`` wrote."""
 
-    def mapped(name: str) -> NDArray[np.generic]:
-        array: NDArray[np.generic] = np.load(folder / name, mmap_mode="r", allow_pickle=False)
-        return array
+    def mapped(name: str) -> Any:
+        return np.load(folder / name, mmap_mode="r", allow_pickle=False)
 
     sizes = json.loads((folder / "sizes.json").read_text())
     n_train, n_seen = sizes["n_train"], sizes["n_train"] + sizes["n_valid"]

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,6 +25,11 @@ VALID_SHARE = 0.2
 TEST_SHARE = 0.2
 ROWS_PER_BLOCK = 4096
 """Rows that are looked at together wherever a whole matrix would not fit into memory."""
+
+
+def is_sparse(X: Matrix) -> TypeGuard[Any]:
+    """Whether ``X`` is CSR."""
+    return bool(sp.issparse(X))
 
 
 def blocks(n: int, size: int = ROWS_PER_BLOCK) -> Iterator[slice]:
@@ -105,9 +110,8 @@ class Dataset:
             if not len(split):
                 raise DataError(f"{self.name}: the {part} part has no rows")
             if split.X.shape != (len(split), d) or split.Y.shape[1] != k:
-                raise DataError(
-                    f"{self.name}: {part} has X {split.X.shape} and Y {split.Y.shape}, train has {d} features and {k} labels"
-                )
+                shapes = f"X {split.X.shape} and Y {split.Y.shape}"
+                raise DataError(f"{self.name}: {part} has {shapes}, but train has {d} features and {k} labels")
             if sp.issparse(split.X) != sp.issparse(self.train.X):
                 raise DataError(f"{self.name}: {part} and train must both be dense or both be sparse")
 
@@ -149,10 +153,10 @@ class Dataset:
 
         train = cut(self.train)
         assert train is not None
-        parts = {"train": train, "valid": cut(self.valid), "test": cut(self.test)}
-        if all(len(new) == len(getattr(self, part)) for part, new in parts.items() if new is not None):
+        if all(len(split) <= rows for _, split in self.parts()):
             return self
-        return replace(self, **parts, name=f"{self.name}-limit-{rows}")
+        valid, test = cut(self.valid), cut(self.test)
+        return replace(self, train=train, valid=valid, test=test, name=f"{self.name}-limit-{rows}")
 
     def with_all_parts(self) -> Dataset:
         """The data set with a valid and a test part, taken out of train where it brings none."""
@@ -170,7 +174,13 @@ class Dataset:
             seed=SPLIT_SEED,
         )
         new = dict(zip(["train", *taken], (self.train.take(r) for r in rows), strict=True))
-        return replace(self, **new, valid_from_train=self.valid is None)
+        return replace(
+            self,
+            train=new["train"],
+            valid=new.get("valid", self.valid),
+            test=new.get("test", self.test),
+            valid_from_train=self.valid is None,
+        )
 
 
 def make_split(

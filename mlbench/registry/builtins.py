@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from mlbench.data.dataset import Matrix, Split, blocks
+from mlbench.data.dataset import Matrix, Split, blocks, is_sparse
 from mlbench.registry.demo import load_demo
 from mlbench.registry.hookspecs import hookimpl
 from mlbench.registry.specs import DatasetSpec, FeatureSpec, FitContext, ModelSpec, Params, Scorer, Scores, Transform
@@ -49,7 +49,7 @@ def _standard(train: Matrix) -> Transform:
         total += np.asarray(train[rows].sum(axis=0, dtype=np.float64)).ravel()
     mean = total / n
     for rows in blocks(n):
-        if sp.issparse(train):
+        if is_sparse(train):
             squares += np.asarray(train[rows].astype(np.float64).power(2).sum(axis=0)).ravel()
         else:
             squares += ((train[rows] - mean) ** 2).sum(axis=0)

@@ -37,7 +37,9 @@ def load_demo() -> Dataset:
         first += count
     return Dataset(
         name="demo",
-        **parts,
+        train=parts["train"],
+        valid=parts["valid"],
+        test=parts["test"],
         label_names=tuple(f"note-{LOWEST + i}" for i in range(N_NOTES)),
         features=("rfft",),
         notes=("synthetic: its figures say nothing about real music",),
@@ -57,9 +59,9 @@ def _recording(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     audio = np.empty((WINDOWS, SAMPLES), dtype=np.float32)
     labels = np.zeros((WINDOWS, N_NOTES), dtype=np.uint8)
     for window in range(WINDOWS):
-        n_notes = min(int(rng.integers(1, 5)), np.count_nonzero(weight))
-        for note in rng.choice(scale, size=n_notes, replace=False, p=weight):
-            labels[window, note] = 1
+        n_notes = min(int(rng.integers(1, 5)), int(np.count_nonzero(weight)))
+        for note in rng.choice(len(scale), size=n_notes, replace=False, p=weight):
+            labels[window, scale[note]] = 1
         signal = np.zeros(SAMPLES)
         for note in np.flatnonzero(labels[window]):
             partials = frequency[note] * HARMONICS

@@ -36,16 +36,11 @@ def estimator_scorer(fitted: Any, Y: NDArray[np.uint8]) -> Callable[[Matrix], Fl
         fitted: The estimator.
         Y: The labels that it was fitted on, (n, k).
     """
-    for name, shape in (
-        ("predict_proba", _probabilities),
-        ("decision_function", _margins),
-        ("predict", _predictions),
-    ):
-        if hasattr(fitted, name):
-            method = getattr(fitted, name)
-            break
-    else:
+    shapes = {"predict_proba": _probabilities, "decision_function": _margins, "predict": _predictions}
+    name = next((name for name in shapes if hasattr(fitted, name)), None)
+    if name is None:
         raise PluginError(f"{type(fitted).__name__} has no predict_proba, decision_function or predict")
+    method, shape = getattr(fitted, name), shapes[name]
     k = Y.shape[1]
     share = Y.mean(axis=0)
     constant = np.flatnonzero((share == 0) | (share == 1))
@@ -68,9 +63,8 @@ def estimator_scorer(fitted: Any, Y: NDArray[np.uint8]) -> Callable[[Matrix], Fl
 def _probabilities(answer: Any, fitted: Any, k: int) -> FloatArray:
     """P(label) from an array (n, k), from (n, 2) for one label, or from a list of k arrays (n, classes)."""
     if isinstance(answer, list):
-        classes = fitted.classes_ if isinstance(fitted.classes_, list) else list(fitted.classes_)
         columns = []
-        for column, known in zip(answer, classes, strict=True):
+        for column, known in zip(answer, list(fitted.classes_), strict=True):
             at = np.flatnonzero(np.asarray(known) == 1)
             columns.append(column[:, at[0]] if len(at) else np.zeros(len(column)))
         return np.stack(columns, axis=1)

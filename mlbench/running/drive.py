@@ -129,7 +129,7 @@ def drive(
     return [records[job.id] for job in jobs if job.id in records]
 
 
-class _FeaturesFailed(Exception):
+class _FeaturesFailed(Exception):  # noqa: N818
     """The plugin of the features raised; its jobs become rows."""
 
 

@@ -7,6 +7,7 @@ memory is in it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -128,10 +129,8 @@ def _message(line: bytes) -> Mapping[str, Any] | None:
 
 def _kill_group(child: subprocess.Popen[bytes]) -> None:
     """Kill the child and what it started; its group outlives it while any member does."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     child.wait()
 
 

@@ -7,6 +7,7 @@ It is given rows, train and valid labels, and test features; test labels are now
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -118,10 +119,8 @@ class _Run:
 
     def say(self, phase: str, **more: Any) -> None:
         """Tell the parent where we are."""
-        try:
+        with contextlib.suppress(OSError):  # the plugin closed it; the parent's clock goes on
             self.pipe.write(json.dumps({"phase": phase, **more}).encode() + b"\n")
-        except OSError:  # the plugin closed it; the parent's clock goes on
-            pass
 
     def carry_out(self) -> Outcome:
         start = time.monotonic()
@@ -223,7 +222,7 @@ def _as_accepted(data: JobData, spec: ModelSpec) -> JobData:
     if ("sparse" if sparse else "dense") in spec.accepts:
         return data
 
-    def convert(X: Matrix) -> Matrix:
+    def convert(X: Any) -> Matrix:
         return np.ascontiguousarray(X.toarray()) if sparse else sp.csr_matrix(X)
 
     whole = convert(data.both.X)
