@@ -258,6 +258,7 @@ BAD_XMC = {
     "too many digits": (f"0 {'9' * 5000}:1\n", "line 1: expected"),
     "huge feature": ("0 99999999999:1\n", "line 1: feature 99999999999 is out of range"),
     "too many labels": ("2000000000 1:1\n" * 9, "too many"),
+    "a huge label": ("99999999 1:1\n", "too many"),
     "huge header": ("1 3 99999999999999999999\n0 1:1\n", "too many"),
     "NaN": ("0 0:nan 1:1\n1 0:2\n", "row 0, column 0 is missing (NaN)"),
     "no labels": ("1:1\n", "0 label"),

@@ -34,6 +34,7 @@ _SUFFIXES = (".txt", ".svm", ".libsvm", ".svmlight")
 _PARTS = {"train": ("train",), "valid": ("valid", "dev"), "test": ("test",)}
 _HEADER = re.compile(r"(\d+)\s+(\d+)\s+(\d+)")
 _LARGEST_INDEX = 2**31 - 1
+_MOST_LABELS = 4_000_000  # the largest public data set has 2.8 million
 _MOST_LABEL_CELLS = 2**33  # labels are kept as one byte a cell
 
 
@@ -84,7 +85,7 @@ def _read(path: Path, options: ReadOptions) -> Dataset:
     files = list(parts.values())
     base_feature, base_label, d, k, note = _numbering(files)
     n = max(len(rows.ends) - 1 for rows in files)
-    if n * k > _MOST_LABEL_CELLS or d > _LARGEST_INDEX:
+    if k > _MOST_LABELS or n * k > _MOST_LABEL_CELLS or d > _LARGEST_INDEX:
         raise DataError(f"{files[0].file}: {d} features and {k} labels for {n} rows are too many: is an index wrong?")
     matrices = dense_if_full([rows.features(base_feature, d) for rows in files])
     splits = {
