@@ -348,7 +348,7 @@ def test_wrong_options(tmp_path, shared_data):
 def test_parquet_without_pyarrow(tmp_path, monkeypatch):
     """The error says what to install."""
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(UsageError, match=r"pip install 'mlbench-suite\[parquet\]'"):
         read_dataset(tmp_path, ReadOptions(labels=("y",)))
 

@@ -83,12 +83,15 @@ def _read_csv(file: Path) -> DataFrame:
 
 
 def _read_parquet(file: Path) -> DataFrame:
-    import pandas as pd
-
     try:
-        frame = pd.read_parquet(file, engine="pyarrow")
+        from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise UsageError(f"{file.name}: Parquet needs pyarrow: pip install 'mlbench-suite[parquet]'") from error
+    try:
+        with ParquetFile(file) as parquet:
+            table = parquet.read()
+        table.validate(full=True)  # else text that is not UTF-8 fails later, where it is used
+        frame: DataFrame = table.to_pandas()
     except Exception as error:  # whatever the parser raises, it is about the file
         raise DataError(f"{file.name}: not a Parquet file: {one_line(error)}") from error
     return _with_names(frame.reset_index(drop=True), list(frame.columns))
