@@ -33,7 +33,7 @@ def random_split(seed: int, n: int, k: int = 3, d: int = 4, groups: np.ndarray |
     rng = np.random.default_rng(seed)
     Y = random_labels(seed, n, k)
     X = rng.normal(size=(n, d)).astype(np.float32)
-    X[:, : min(k, d)] += Y[:, : min(k, d)]
+    X[:, : min(k, d)] += 2 * Y[:, : min(k, d)]
     return make_split(X, Y, groups, where=f"random {seed}")
 
 

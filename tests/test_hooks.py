@@ -1,0 +1,57 @@
+"""Each hook is documented, takes nothing, and is used."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlbench.registry import builtins, hookspecs
+from mlbench.registry.catalog import HOOKS, discover
+
+SPECS: dict[str, Callable[..., Any]] = {
+    name: value for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.GROUP}_spec")
+}
+PLUGINS = sorted((Path(__file__).parents[1] / "plugins").glob("*/*.py"))
+
+
+def test_the_hooks_are_those_that_are_collected() -> None:
+    """No hook is specified without being collected, nor collected without being specified."""
+    assert set(SPECS) == {hook for hook, _ in HOOKS.values()}
+
+
+@pytest.mark.parametrize("hook", SPECS)
+def test_a_hook_says_what_it_yields_and_when_it_fires(hook: str) -> None:
+    """The docstring of a hook begins with what to yield and says when it fires."""
+    text = inspect.getdoc(SPECS[hook]) or ""
+
+    assert text.startswith("Yield")
+    assert "Fires" in text
+
+
+@pytest.mark.parametrize("hook", SPECS)
+def test_a_hook_takes_nothing_and_order_does_not_decide(hook: str) -> None:
+    """A hook has no argument; it is neither firstresult nor historic."""
+    options = getattr(SPECS[hook], f"{hookspecs.GROUP}_spec")
+
+    assert not inspect.signature(SPECS[hook]).parameters
+    assert not options["firstresult"]
+    assert not options["historic"]
+
+
+@pytest.mark.parametrize("hook", SPECS)
+def test_a_hook_is_used(hook: str) -> None:
+    """The core or one of its plugins uses each hook."""
+    sources = [Path(inspect.getfile(builtins)), *PLUGINS]
+
+    assert any(f"@hookimpl\ndef {hook}(" in source.read_text() for source in sources)
+
+
+def test_nothing_of_ours_is_broken() -> None:
+    """All built-ins and first-party plugins that are installed can be used."""
+    ours = {path.parent.name for path in PLUGINS} | {"mlbench-suite"}
+
+    assert [str(broken) for broken in discover().broken if broken.origin.plugin in ours] == []
