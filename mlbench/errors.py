@@ -21,6 +21,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMES = 20
+"""How many known names an error lists."""
+
 
 def one_line(text: object, longest: int = 300) -> str:
     """``text`` as one line that is safe to print: no line ends, no control or direction characters."""
@@ -43,7 +46,10 @@ class UnknownName(UsageError):  # noqa: N818
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        advice = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+        shown = ", ".join(known[:MOST_NAMES]) + (
+            f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
+        )
+        advice = f"did you mean {near[0]!r}?" if near else f"there are: {shown or 'none'}"
         super().__init__(f"no {kind} {name!r}: {advice}{hint}")
 
 

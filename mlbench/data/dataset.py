@@ -217,9 +217,14 @@ def make_split(
         if keys.dtype.kind not in "iu":
             if keys.dtype.kind == "f" and not np.isfinite(keys).all():
                 raise DataError(f"{where}: row {int(np.argmin(np.isfinite(keys)))} has no group")
-            keys = np.unique(keys, return_inverse=True)[1]
+            # Hashed, not numbered: the same key must be the same group in every part.
+            keys = np.array([_key_number(key) for key in keys.tolist()])
         keys = keys.astype(np.int64)
     return Split(X=features, Y=labels, groups=keys)
+
+
+def _key_number(key: object) -> int:
+    return int.from_bytes(hashlib.blake2b(str(key).encode(), digest_size=8).digest(), "big") >> 1
 
 
 def _column(names: Sequence[str], index: int) -> str:
@@ -240,7 +245,8 @@ def _check_labels(Y: NDArray[np.generic], where: str, names: Sequence[str]) -> N
 
 def _check_features(X: object, where: str, names: Sequence[str]) -> Matrix:
     if sp.issparse(X):
-        matrix = sp.csr_matrix(X, dtype=np.float32)
+        with np.errstate(over="ignore"):  # reported below, with its place
+            matrix = sp.csr_matrix(X, dtype=np.float32)
         matrix.sum_duplicates()
         bad = np.flatnonzero(~np.isfinite(matrix.data))
         if len(bad):

@@ -99,5 +99,7 @@ def mlbench_features() -> Iterator[FeatureSpec]:
 def mlbench_datasets() -> Iterator[DatasetSpec]:
     """The demo."""
     yield DatasetSpec(
-        name="demo", summary="Synthetic notes, 24 labels, 40 recordings; made on the spot", load=load_demo
+        name="demo",
+        summary="Synthetic notes: 16 labels, 1,000 windows of 50 recordings, made on the spot",
+        load=load_demo,
     )

@@ -13,16 +13,16 @@ from mlbench.data.dataset import Dataset, make_split
 
 SEED = 20_260
 RATE = 11_025
-SAMPLES = 1_024
-LOWEST = 48
-N_NOTES = 24
+SAMPLES = 512
+LOWEST = 60
+N_NOTES = 16
 WINDOWS = 20
 RECORDINGS = {"train": 30, "valid": 10, "test": 10}
 HARMONICS = np.arange(1, 9)
 
 
 def load_demo() -> Dataset:
-    """1,000 windows of 1,024 samples at 11,025 Hz, 24 notes from C3 (MIDI 48) up, 50 recordings."""
+    """1,000 windows of 512 samples at 11,025 Hz, 16 notes from C4 (MIDI 60) up, 50 recordings."""
     rng = np.random.default_rng(SEED)
     parts = {}
     first = 0

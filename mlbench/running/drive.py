@@ -20,7 +20,7 @@ import numpy as np
 
 from mlbench import __version__
 from mlbench.data.cache import write_job_data
-from mlbench.data.dataset import Dataset, Split
+from mlbench.data.dataset import Dataset, Split, is_sparse
 from mlbench.errors import InvalidScores, LedgerError, one_line
 from mlbench.metrics import average_precision, best_threshold, figures, roc_auc
 from mlbench.registry.specs import Scores
@@ -35,6 +35,9 @@ from mlbench.running.tuning import best_line, n_trials
 
 PER_LABEL = "per_label.csv"
 TRIALS = "trials.csv"
+SMALL = 2_000_000
+"""Stored feature values up to which a job gets one thread: on two cores, waiting for each other cost
+boosted trees five times what the second core brought."""
 Result = TypeVar("Result")
 
 
@@ -87,7 +90,7 @@ def drive(
         jobs: In the order in which they start.
         executor: Runs ``supervise``; it must share the file system, and nothing else.
         ledger: Where records are, and go.
-        threads: Threads of each job.
+        threads: Threads of each job; one for a job on small data.
         on_done: Told each job that ran, as soon as its record is in the ledger.
         fail_fast: Start nothing more after the first row that is not ok.
     """
@@ -143,6 +146,8 @@ def _order(job: Job, work: WorkFolder, ledger: Ledger, threads: int) -> Order:
         raise LedgerError(f"cannot write {folder}: {error.strerror or error}: free the disk and run again") from error
     except Exception as error:
         raise _FeaturesFailed(one_line(f"features {spec.name!r} failed: {type(error).__name__}: {error}")) from error
+    X = job.source.dataset.train.X
+    small = (X.nnz if is_sparse(X) else X.size) <= SMALL
     return Order(
         origin=asdict(job.model.origin),
         model=job.model.spec.name,
@@ -150,7 +155,7 @@ def _order(job: Job, work: WorkFolder, ledger: Ledger, threads: int) -> Order:
         work=str(work.path.resolve()),
         study=str(work.study.path.resolve()),
         seed=job.seed,
-        threads=threads,
+        threads=1 if small else threads,
         device=job.device,
         refit_on_both=job.refit_on_both,
         n_trials=n_trials(job.model.spec, job.budget.n_trials),
