@@ -115,9 +115,10 @@ class Progress:
             result = f"valid {job.budget.metric} {best:.4f}" if best is not None else "ok"
         else:
             result = f"{record.status}: {record.error}"
+        trials = f"{record.n_trials} trial{'s' * (record.n_trials != 1)}"
         pruned = f" ({record.n_trials_pruned} pruned)" if record.n_trials_pruned else ""
         count = self.n_jobs - len(self.waiting)
-        line = f"[{count}/{self.n_jobs}] {job.label}: {result}, {record.n_trials} trials{pruned}, {seconds:.1f} s"
+        line = f"[{count}/{self.n_jobs}] {job.label}: {result}, {trials}{pruned}, {seconds:.1f} s"
         if self.live:
             self.bar.console.print(line, markup=False, highlight=False)
         else:
