@@ -125,17 +125,22 @@ def test_features_must_be_numbers(features: np.ndarray) -> None:
         make_split(features, Y, where="file.npy")
 
 
-@pytest.mark.parametrize(
-    ("groups", "wanted"),
-    [([5, 5, 9], [5, 5, 9]), (["b", "a", "b"], [1, 0, 1]), ([0.5, 2.5, 0.5], [0, 1, 0])],
-)
-def test_groups_become_integers(groups: list[object], wanted: list[int]) -> None:
-    """Integer groups are kept, others are numbered."""
-    split = make_split(X, Y, groups, where="here")
+@pytest.mark.parametrize("groups", [["b", "a", "b"], [0.5, 2.5, 0.5], [True, False, True], [7, -1, 7]])
+def test_groups_become_integers(groups: list[object]) -> None:
+    """Groups of any type become integers that are the same for the same key, in every part."""
+    one, other = (make_split(X, Y, keys, where="here").groups for keys in (groups, groups[::-1][:2] + groups[1:2]))
 
-    assert split.groups is not None
-    assert split.groups.dtype == np.int64
-    assert split.groups.tolist() == wanted
+    assert one is not None
+    assert other is not None
+    assert one.dtype == np.int64
+    assert one[0] == one[2] == other[0]
+    assert one[1] == other[1] == other[2]
+    assert one[0] != one[1]
+
+
+def test_integer_groups_are_kept() -> None:
+    """Integer keys are the groups themselves."""
+    assert make_split(X, Y, [5, 5, 9], where="here").groups.tolist() == [5, 5, 9]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
