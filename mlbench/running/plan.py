@@ -91,6 +91,7 @@ class Job:
             "plugin_version": _version(self.model.origin),
             "seed": self.seed,
             "device": self.device,
+            "refit_on_both": self.refit_on_both,
             "budget": asdict(self.budget),
             "protocol": PROTOCOL,
         }

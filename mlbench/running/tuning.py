@@ -80,7 +80,7 @@ def tune(
     direction = DIRECTIONS[settings.metric]
     study = optuna.create_study(
         direction=direction,
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_STEPS),
+        pruner=optuna.pruners.PercentilePruner(75.0, n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_STEPS),
     )
     lines = log.read()
     for line in lines:

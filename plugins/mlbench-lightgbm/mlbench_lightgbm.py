@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 MAX_ROUNDS = 200
-PATIENCE = 15
+PATIENCE = 20
 """Rounds without a better validation score before a trial stops."""
 ROUNDS_WITHOUT_VALID = 60
 BINNING: dict[str, Any] = {
@@ -37,7 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.15,
     "num_leaves": 10,
     "min_data_in_leaf": 5,
-    "feature_fraction": 0.5,
+    "feature_fraction": 0.3,
     "lambda_l2": 1.0,
 }
 
@@ -45,7 +45,7 @@ DEFAULTS: dict[str, Any] = {
 def suggest(trial: Trial) -> dict[str, Any]:
     """The search space."""
     return {
-        "learning_rate": trial.suggest_float("learning_rate", 0.05, 0.4, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.4, log=True),
         "num_leaves": trial.suggest_int("num_leaves", 3, 31, log=True),
         "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 1, 50, log=True),
         "feature_fraction": trial.suggest_float("feature_fraction", 0.1, 1.0, log=True),

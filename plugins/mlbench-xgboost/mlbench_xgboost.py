@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 MAX_ROUNDS = 200
-PATIENCE = 15
+PATIENCE = 25
 """Rounds without a better validation score before a trial stops."""
 ROUNDS_WITHOUT_VALID = 60
 MAX_BIN = 32
@@ -39,7 +39,7 @@ DEFAULTS: dict[str, Any] = {
 def suggest(trial: Trial) -> dict[str, Any]:
     """The search space."""
     return {
-        "learning_rate": trial.suggest_float("learning_rate", 0.05, 0.4, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.4, log=True),
         "max_depth": trial.suggest_int("max_depth", 2, 7),
         # A sum of p(1 - p): with rare labels the usual 1.0 already forbids most splits.
         "min_child_weight": trial.suggest_float("min_child_weight", 0.01, 5.0, log=True),
