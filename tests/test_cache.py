@@ -12,6 +12,8 @@ from helpers import random_dataset, random_split
 
 from mlbench.data.cache import count_shared_rows, read_job_data, write_job_data
 from mlbench.data.dataset import Dataset, Matrix
+from mlbench.errors import DataError
+from mlbench.registry.demo import load_demo
 
 
 def _same(train: Matrix) -> object:
@@ -161,3 +163,21 @@ def test_rows_that_stand_in_two_parts_are_counted(prepare: object) -> None:
         ("test", "valid"): 1,
     }
     assert count_shared_rows(prepare(random_dataset())) == {}  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda X: X * np.float32("nan"), "NaN or infinite"),
+        (lambda X: X[:-1], "became an array of shape"),
+        (lambda X: X[:, 0], "became an array of shape"),
+    ],
+)
+def test_features_that_models_cannot_use_are_named(tmp_path: Path, spoil, error: str) -> None:
+    """A transform that loses rows or gives NaN is an error there, not in every model; nothing is left."""
+    dataset = load_demo()
+
+    with pytest.raises(DataError, match=error):
+        write_job_data(dataset, lambda train: spoil, tmp_path / "features")
+
+    assert list(tmp_path.iterdir()) == []

@@ -62,11 +62,13 @@ def test_every_figure_is_what_scikit_learn_computes(demo: tuple[Path, subprocess
             Y, S = split.Y, np.load(path.with_name(f"scores-{part}.npy"), allow_pickle=False)
             some = Y.any(axis=0)
             both = some & ~Y.all(axis=0)
-            D = S >= record["threshold"]
+            D = record["threshold"] <= S
             expected = {
                 "average_precision_micro": metrics.average_precision_score(Y, S, average="micro"),
                 "average_precision_macro": metrics.average_precision_score(Y[:, some], S[:, some], average="macro"),
-                "average_precision_weighted": metrics.average_precision_score(Y[:, some], S[:, some], average="weighted"),
+                "average_precision_weighted": metrics.average_precision_score(
+                    Y[:, some], S[:, some], average="weighted"
+                ),
                 "roc_auc_micro": metrics.roc_auc_score(Y, S, average="micro"),
                 "roc_auc_macro": metrics.roc_auc_score(Y[:, both], S[:, both], average="macro"),
                 "label_ranking_average_precision": metrics.label_ranking_average_precision_score(Y, S),

@@ -25,11 +25,9 @@ from mlbench.running.request import (
     Request,
     check_budget,
     load,
-    n_bytes,
     plan,
-    read_suite,
-    seconds,
 )
+from mlbench.running.suites import n_bytes, read_suite, seconds
 
 
 def _model(name: str, **more: Any) -> ModelSpec:
@@ -390,7 +388,7 @@ def test_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
     assert (suite["timeout"], suite["trial_timeout"], suite["memory_limit"]) == (120, 30, 2 << 30)
-    assert (suite["models"], suite["seeds"], suite["n_trials"]) == (["a", "b"], [0, 1], 5)
+    assert (suite["models"], suite["seeds"], suite["n_trials"]) == (("a", "b"), (0, 1), 5)
     demo, yeast, flags, table = suite["datasets"]
     assert demo == DatasetRequest(name="demo", features=("raw",))
     assert yeast == DatasetRequest(name=str(tmp_path / "data" / "yeast"), features=("log",))
@@ -414,8 +412,8 @@ def test_a_file_beside_the_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     [
         ("", "names no \\[\\[datasets\\]\\]"),
         ("models = ", "is no TOML"),
-        ("model = ['a']\n[[datasets]]\nname = 'demo'", "no key in .*suite.toml 'model': did you mean 'models'"),
-        ("[[datasets]]\nnane = 'demo'", "no key in \\[\\[datasets\\]\\] 'nane': did you mean 'name'"),
+        ("model = ['a']\n[[datasets]]\nname = 'demo'", "suite.toml: no key 'model': did you mean 'models'"),
+        ("[[datasets]]\nnane = 'demo'", "suite.toml: no key 'nane': did you mean 'name'"),
         ("[[datasets]]\nlabels = ['a']", "a \\[\\[datasets\\]\\] entry has no name"),
         ("[[datasets]]\nname = '$NO_SUCH_VARIABLE/x'", "\\$NO_SUCH_VARIABLE/x: the environment variable is not set"),
         ("timeout = 'soon'\n[[datasets]]\nname = 'demo'", "'soon' is no duration"),

@@ -22,18 +22,8 @@ from mlbench.running.drive import InlineExecutor, drive, process_pool
 from mlbench.running.isolate import usable_cpus
 from mlbench.running.ledger import Ledger
 from mlbench.running.plan import Budget, Job
-from mlbench.running.request import (
-    DEMO,
-    DEVICES,
-    REFITS,
-    DatasetRequest,
-    Request,
-    check_budget,
-    n_bytes,
-    plan,
-    read_suite,
-    seconds,
-)
+from mlbench.running.request import DEMO, DEVICES, REFITS, DatasetRequest, Request, check_budget, plan
+from mlbench.running.suites import n_bytes, read_suite, seconds
 
 BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metric", "refit")
 

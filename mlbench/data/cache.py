@@ -20,7 +20,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from mlbench.data.dataset import Dataset, Matrix, Split, blocks
+from mlbench.data.dataset import Dataset, Matrix, Split, blocks, is_sparse
+from mlbench.errors import DataError
 
 CSR_FIELDS = ("data", "indices", "indptr")
 
@@ -76,8 +77,9 @@ def write_job_data(dataset: Dataset, fit: Callable[[Matrix], Callable[[Matrix], 
 
 def _write_matrix(dataset: Dataset, transform: Callable[[Matrix], Matrix], folder: Path) -> None:
     splits = [split for _, split in dataset.parts()]
-    if sp.issparse(dataset.train.X):
-        whole = sp.csr_matrix(sp.vstack([transform(split.X) for split in splits], format="csr"), dtype=np.float32)
+    if is_sparse(dataset.train.X):
+        parts = [_checked(transform(split.X), len(split)) for split in splits]
+        whole = sp.csr_matrix(sp.vstack(parts, format="csr"), dtype=np.float32)
         for field in CSR_FIELDS:
             np.save(folder / f"X-{field}.npy", getattr(whole, field))
         np.save(folder / "X-shape.npy", np.array(whole.shape))
@@ -86,12 +88,22 @@ def _write_matrix(dataset: Dataset, transform: Callable[[Matrix], Matrix], folde
     done, total = 0, sum(len(split) for split in splits)
     for split in splits:
         for rows in blocks(len(split)):
-            block = transform(split.X[rows])
+            block = _checked(transform(split.X[rows]), rows.stop - rows.start)
             if out is None:
                 shape = (total, block.shape[1])
                 out = np.lib.format.open_memmap(folder / "X.npy", mode="w+", dtype=np.float32, shape=shape)
             out[done : done + len(block)] = block
             done += len(block)
+
+
+def _checked(block: Matrix, n_rows: int) -> Matrix:
+    """What a transform gave, if models can use it."""
+    if block.ndim != 2 or block.shape[0] != n_rows:
+        raise DataError(f"{n_rows} rows became an array of shape {block.shape}")
+    values = block.data if is_sparse(block) else block
+    if not np.isfinite(values).all():
+        raise DataError(f"{int((~np.isfinite(values)).sum())} values are NaN or infinite")
+    return block
 
 
 def read_job_data(folder: Path) -> JobData:
@@ -141,7 +153,7 @@ def _row_hashes(X: Matrix) -> list[bytes]:
             state.update(np.ascontiguousarray(array).data)
         return state.digest()
 
-    if sp.issparse(X):
+    if is_sparse(X):
         X = sp.csr_matrix(X)
         ends = zip(X.indptr[:-1], X.indptr[1:], strict=True)
         return [digest(X.indices[a:b].astype(np.int64), X.data[a:b]) for a, b in ends]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeGuard
@@ -23,6 +24,7 @@ SPLIT_SEED = 0
 all jobs share one test set."""
 VALID_SHARE = 0.2
 TEST_SHARE = 0.2
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 ROWS_PER_BLOCK = 4096
 """Rows that are looked at together wherever a whole matrix would not fit into memory."""
 
@@ -98,6 +100,8 @@ class Dataset:
     citation: str = ""
 
     def __post_init__(self) -> None:
+        if not FILE_NAME.fullmatch(self.name):
+            raise DataError(f"data set name {self.name!r}: use letters, digits, '.', '_' and '-', first no '.' or '-'")
         d, k = self.train.X.shape[1], self.train.Y.shape[1]
         if len(set(self.label_names)) != len(self.label_names):
             twice = next(name for name in self.label_names if self.label_names.count(name) > 1)
@@ -247,7 +251,9 @@ def _check_features(X: object, where: str, names: Sequence[str]) -> Matrix:
     if sp.issparse(X):
         with np.errstate(over="ignore"):  # reported below, with its place
             matrix = sp.csr_matrix(X, dtype=np.float32)
-        matrix.sum_duplicates()
+        if not matrix.has_canonical_format:
+            matrix = matrix.copy()  # the caller's stays as it is
+            matrix.sum_duplicates()
         bad = np.flatnonzero(~np.isfinite(matrix.data))
         if len(bad):
             row = int(np.searchsorted(matrix.indptr, bad[0], side="right")) - 1

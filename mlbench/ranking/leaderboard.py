@@ -15,6 +15,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from packaging.version import InvalidVersion, Version
+
 from mlbench.errors import DataError
 from mlbench.running.ledger import Record
 from mlbench.running.plan import PROTOCOL
@@ -131,10 +133,10 @@ def from_csv(text: str, where: str = "the leaderboard") -> list[Row]:
     Raises:
         DataError: It is not one of ours.
     """
-    reader = csv.DictReader(io.StringIO(text))
-    if tuple(reader.fieldnames or ()) != COLUMNS:
+    header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+    if tuple(header) != COLUMNS or any(len(line) != len(COLUMNS) for line in lines):
         raise DataError(f"{where} is no leaderboard of this mlbench: its columns differ")
-    return [dict(row) for row in reader]
+    return [dict(zip(COLUMNS, map(_with_formula, line), strict=True)) for line in lines]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -159,7 +161,6 @@ def _row(seeds: Sequence[Record]) -> Row:
         "features": shown.job["features"],
         "status": shown.status,
         "error": shown.error,
-        "default_average_precision_micro": _mean(record.default_average_precision_micro for record in seeds),
         "n_seeds": len(seeds),
         "n_trials": sum(record.n_trials for record in seeds),
         "n_trials_pruned": sum(record.n_trials_pruned for record in seeds),
@@ -177,6 +178,7 @@ def _row(seeds: Sequence[Record]) -> Row:
     if bad is None:
         for name in TEST_FIGURES:
             values[name] = _mean(record.figures["test"][name] for record in seeds)
+        values["default_average_precision_micro"] = _mean(record.default_average_precision_micro for record in seeds)
         values["valid_average_precision_micro"] = _mean(
             record.figures["valid"]["average_precision_micro"] for record in seeds
         )
@@ -192,16 +194,20 @@ def _mean(values: Iterable[float | None]) -> float | None:
     """The mean; None when one is missing, so that no figure is of fewer seeds than the row says."""
     known = list(values)
     numbers = [value for value in known if value is not None]
-    return sum(numbers) / len(numbers) if numbers and len(numbers) == len(known) else None
+    return sum(numbers[1:], start=numbers[0]) / len(numbers) if numbers and len(numbers) == len(known) else None
 
 
 def _text(value: object) -> str:
     return "" if value is None else repr(value) if isinstance(value, float) else str(value)
 
 
+_FORMULA = re.compile(r"'*\s*[=+\-@]")
+
+
 def _no_formula(value: str) -> str:
-    """Text that a spreadsheet would run as a formula gets a leading apostrophe; numbers are ours."""
-    if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+    """One line; text that a spreadsheet would run as a formula gets a leading apostrophe, numbers do not."""
+    value = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", value)
+    if _FORMULA.match(value):
         try:
             float(value)
         except ValueError:
@@ -209,8 +215,15 @@ def _no_formula(value: str) -> str:
     return value
 
 
-def _version_key(version: str) -> tuple[tuple[int, int | str], ...]:
-    """Versions in order: 0.10 after 0.9."""
-    return tuple(
-        (1, int(part)) if part.isdigit() else (0, part) for part in re.split(r"[^0-9A-Za-z]+", version) if part
-    )
+def _with_formula(value: str) -> str:
+    """What ``_no_formula`` was given."""
+    return value[1:] if value.startswith("'") and _FORMULA.match(value) else value
+
+
+def _version_key(version: str) -> tuple[bool, Version, tuple[tuple[int, str], ...]]:
+    """Versions in the order of PEP 440; others before them, 9 before 10."""
+    try:
+        return True, Version(version), ()
+    except InvalidVersion:
+        words = re.findall(r"\d+|\D+", version)
+        return False, Version("0"), tuple((int(word), "") if word.isdigit() else (-1, word) for word in words)

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Sequence
 
+from mlbench.errors import one_line
 from mlbench.ranking.leaderboard import Row
 
 HEADER = (
@@ -89,8 +90,10 @@ def to_html(rows: Sequence[Row]) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """``text`` so that Markdown shows just that: no links, tags, emphasis or further cells."""
-    return re.sub(r"([\\`*_\[\]<>|&~$])", r"\\\1", text)
+    """``text`` so that Markdown shows just that: one line, no links, tags, emphasis or further cells."""
+    text = re.sub(r"([\\`*_\[\]<>|&~$])", r"\\\1", one_line(text, longest=len(text) + 1))
+    # GitHub makes links of bare addresses; a backslash before the ``:`` or ``.`` ends that.
+    return re.sub(r"(?i)(https?|ftp|mailto)(?=:)|www(?=\.)", r"\g<0>\\", text)
 
 
 def _line(values: Sequence[str]) -> str:
@@ -109,7 +112,7 @@ def _sum(row: Row, *names: str) -> float | None:
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return ABSENT
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"

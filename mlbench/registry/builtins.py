@@ -46,7 +46,7 @@ def _standard(train: Matrix) -> Transform:
     n = train.shape[0]
     total, squares = np.zeros(train.shape[1]), np.zeros(train.shape[1])
     for rows in blocks(n):
-        total += np.asarray(train[rows].sum(axis=0, dtype=np.float64)).ravel()
+        total += np.asarray(train[rows].astype(np.float64).sum(axis=0)).ravel()
     mean = total / n
     for rows in blocks(n):
         if is_sparse(train):

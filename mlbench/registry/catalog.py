@@ -140,10 +140,13 @@ def load_model(origin: Origin, name: str) -> ModelSpec:
 def _sources() -> Iterator[tuple[Origin, EntryPoint | None]]:
     """The core itself, then every entry point, in an order that does not depend on installation."""
     yield Origin(plugin=CORE, version=version(CORE), entry_point="builtins"), None
-    points = [point for point in entry_points(group=hookspecs.GROUP) if point.dist is not None]
-    for point in sorted(points, key=lambda p: (p.dist.name if p.dist else "", p.name)):
-        assert point.dist is not None
-        yield Origin(plugin=point.dist.name, version=point.dist.version, entry_point=point.name), point
+    found = []
+    for point in entry_points(group=hookspecs.GROUP):
+        # What an uninstall left over can lack a name and a version.
+        name = point.dist.metadata["Name"] if point.dist is not None else None
+        number = point.dist.metadata["Version"] if point.dist is not None else None
+        found.append((Origin(plugin=name or "unknown", version=number or "unknown", entry_point=point.name), point))
+    yield from sorted(found, key=lambda pair: (pair[0].plugin, pair[0].entry_point))
 
 
 def _load(point: EntryPoint | None) -> Any:
@@ -160,6 +163,8 @@ def _collect(plugin: Any) -> list[tuple[str, Any]]:
     with _guarded("does not fit the hooks"):
         manager.register(plugin)
         manager.check_pending()
+        if not manager.get_hookcallers(plugin):
+            raise PluginError("it offers nothing: mark its hooks with @hookimpl")
     found = []
     for kind, (hook, wanted) in HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -18,11 +19,19 @@ def estimator_fit(estimator: Callable[[dict[str, Any], Any], Any]) -> Callable[[
     """``ModelSpec.fit`` for an estimator that is fitted anew in each trial."""
 
     def fit(train: Split, params: dict[str, Any], context: Any) -> Callable[[Matrix], FloatArray]:
+        model = estimator(params, context)
         # One label: scikit-learn wants the column flat, and warns otherwise.
-        target = train.Y[:, 0] if train.Y.shape[1] == 1 else train.Y
-        return estimator_scorer(estimator(params, context).fit(train.X, target), train.Y)
+        flat = train.Y.shape[1] == 1 and _takes_one_output(model)
+        return estimator_scorer(model.fit(train.X, train.Y[:, 0] if flat else train.Y), train.Y)
 
     return fit
+
+
+def _takes_one_output(estimator: Any) -> bool:
+    """Whether a flat target is welcome; chains and the like take a matrix only, and say so in their tags."""
+    from sklearn.utils import get_tags
+
+    return not hasattr(estimator, "__sklearn_tags__") or bool(get_tags(estimator).target_tags.single_output)
 
 
 def estimator_scorer(fitted: Any, Y: NDArray[np.uint8]) -> Callable[[Matrix], FloatArray]:
@@ -37,23 +46,29 @@ def estimator_scorer(fitted: Any, Y: NDArray[np.uint8]) -> Callable[[Matrix], Fl
         Y: The labels that it was fitted on, (n, k).
     """
     shapes = {"predict_proba": _probabilities, "decision_function": _margins, "predict": _predictions}
-    name = next((name for name in shapes if hasattr(fitted, name)), None)
-    if name is None:
+    names = [name for name in shapes if hasattr(fitted, name)]
+    if not names:
         raise PluginError(f"{type(fitted).__name__} has no predict_proba, decision_function or predict")
-    method, shape = getattr(fitted, name), shapes[name]
     k = Y.shape[1]
     share = Y.mean(axis=0)
     constant = np.flatnonzero((share == 0) | (share == 1))
-    probabilities = name == "predict_proba"
+
+    def answer(X: Matrix) -> tuple[str, Any]:
+        for name in names[:-1]:
+            # One-vs-rest shows a method that only its sub-estimator for a constant label has.
+            with contextlib.suppress(AttributeError):
+                return name, getattr(fitted, name)(X)
+        return names[-1], getattr(fitted, names[-1])(X)
 
     def scorer(X: Matrix) -> FloatArray:
-        scores = np.array(shape(method(X), fitted, k), copy=True)
-        if probabilities:
+        name, raw = answer(X)
+        scores = np.array(shapes[name](raw, fitted, k), copy=True)
+        if name == "predict_proba":
             scores[:, constant] = share[constant]
         else:
             # No finite margin of the model may pass these; +-3e38 is the end of float32.
             edge = np.finfo(np.float32).max / 4
-            np.clip(scores, -edge, edge, out=scores)
+            np.clip(scores, -edge, edge, out=scores, where=np.isfinite(scores))
             scores[:, constant] = np.where(share[constant] > 0, edge, -edge)
         return scores
 
@@ -68,12 +83,9 @@ def _probabilities(answer: Any, fitted: Any, k: int) -> FloatArray:
             at = np.flatnonzero(np.asarray(known) == 1)
             columns.append(column[:, at[0]] if len(at) else np.zeros(len(column)))
         return np.stack(columns, axis=1)
-    array = np.asarray(answer, dtype=None)
-    if k == 1 and array.ndim == 2:
-        classes = np.asarray(getattr(fitted, "classes_", [0, 1]))
-        at = np.flatnonzero(classes == 1)
-        if array.shape[1] == 2 or len(classes) == array.shape[1]:
-            return array[:, at[:1]] if len(at) else np.zeros((len(array), 1))
+    array = np.asarray(answer)
+    if k == 1 and array.ndim == 2 and array.shape[1] == 2:
+        return array[:, np.flatnonzero(np.ravel(fitted.classes_) == 1)]
     return array
 
 

@@ -122,8 +122,8 @@ class ModelSpec:
                 f"model {self.name!r}: devices {sorted(self.devices)}, expected some of {sorted(DEVICES)}"
             )
         try:
-            json.dumps(dict(self.defaults))
-        except TypeError as error:
+            json.dumps(dict(self.defaults), allow_nan=False)
+        except (TypeError, ValueError) as error:
             raise PluginError(f"model {self.name!r}: defaults must be plain JSON values: {error}") from error
 
     @classmethod

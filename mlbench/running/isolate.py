@@ -99,7 +99,7 @@ def run_child(
 def _watch(child: subprocess.Popen[bytes], pipe: Any, deadline: Callable[[Mapping[str, Any], float], float]) -> Ending:
     last: Mapping[str, Any] = {}
     since, buffer, open_ = time.monotonic(), b"", True
-    while True:
+    while time.monotonic() <= deadline(last, since):
         if open_ and select.select([pipe], [], [], POLL_SECONDS)[0]:
             chunk = os.read(pipe.fileno(), LONGEST_MESSAGE)
             open_ = bool(chunk)
@@ -112,10 +112,9 @@ def _watch(child: subprocess.Popen[bytes], pipe: Any, deadline: Callable[[Mappin
         try:
             code = child.wait(timeout=0 if open_ else POLL_SECONDS)
         except subprocess.TimeoutExpired:
-            if time.monotonic() > deadline(last, since):
-                return Ending(kind="timeout", code=0, last=last)
             continue
         return Ending(kind="signal" if code < 0 else "exit", code=abs(code), last=last)
+    return Ending(kind="timeout", code=0, last=last)
 
 
 def _message(line: bytes) -> Mapping[str, Any] | None:

@@ -94,7 +94,10 @@ class Record:
             raise ValueError("the checksum does not fit")
         if body.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"schema version {body.get('schema_version')}, this mlbench reads {SCHEMA_VERSION}")
-        return cls(**body)
+        record = cls(**body)
+        if record.to_json() != text:  # a number can be written in several ways
+            raise ValueError("it is not written as this mlbench writes")
+        return record
 
 
 def _body_hash(body: Mapping[str, Any]) -> str:
@@ -140,10 +143,15 @@ class Ledger:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, TypeError):
-            with contextlib.suppress(OSError):
-                folder.rename(tempfile.mkdtemp(prefix=f"{job_id}.corrupt-", dir=self.jobs))
+            self._put_aside(folder)
             return None
         return record
+
+    def _put_aside(self, folder: Path) -> None:
+        """Rename what is no finished job, if it is there, so that nobody takes it for one."""
+        if folder.exists():
+            with contextlib.suppress(OSError):
+                folder.rename(tempfile.mkdtemp(prefix=f"{folder.name}.corrupt-", dir=self.jobs))
 
     def records(self) -> Iterator[Record]:
         """All finished jobs, by id."""
@@ -181,19 +189,25 @@ class Ledger:
             record = Record(**{**_fields(record), "files": files})
             (work.path / RECORD).write_text(record.to_json(), encoding="utf-8")
             for path in work.path.iterdir():
-                if path.name not in (*names, RECORD):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-                else:
+                if path.name in (*names, RECORD):
                     _fsync(path)
+                elif path.name != LOCK:
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
             _fsync(work.path)
-            try:
-                work.path.rename(target)
-            except OSError:
-                first = self.load(record.id)
-                if first is None:
-                    raise
+            first = self.load(record.id)
+            if first is None:
+                self._put_aside(target)  # a folder that lost its record
+                try:
+                    work.path.rename(target)
+                except OSError:
+                    first = self.load(record.id)
+                    if first is None:
+                        raise
+            if first is not None:
                 shutil.rmtree(work.path, ignore_errors=True)
-                record = first
+                return first
+            # Only now: without its lock, another process would take the folder for one left over.
+            (target / LOCK).unlink(missing_ok=True)
             _fsync(self.jobs)
         except OSError as error:
             raise LedgerError(

@@ -1,22 +1,19 @@
-"""From what was asked for (names, paths, options, a suite file) to jobs."""
+"""From what was asked for (names, paths, options) to jobs."""
 
 from __future__ import annotations
 
 import os
-import re
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import scipy.sparse as sp
 
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats import ReadOptions, read_dataset
-from mlbench.errors import DataError, MlbenchError, UnknownName, UsageError
+from mlbench.errors import DataError, MlbenchError, PluginError, UnknownName, UsageError, one_line
 from mlbench.metrics import DIRECTIONS
-from mlbench.registry.catalog import Catalog
+from mlbench.registry.catalog import Catalog, Registered
+from mlbench.registry.specs import DatasetSpec
 from mlbench.running.isolate import cuda_is_there
 from mlbench.running.plan import FLOOR, Budget, Job, Source
 
@@ -116,7 +113,7 @@ def load(asked: DatasetRequest, catalog: Catalog, limit: int | None = None) -> D
         DataError: It cannot be read, or there is nothing to rank in it.
     """
     if asked.name in catalog.datasets or ("data set", asked.name) in catalog.clashes:
-        dataset = catalog.dataset(asked.name).spec.load()
+        dataset = _load_registered(catalog.dataset(asked.name))
     elif (path := Path(asked.name).expanduser()).exists():
         dataset = read_dataset(path, asked.options)
     elif os.sep in asked.name:
@@ -132,6 +129,21 @@ def load(asked: DatasetRequest, catalog: Catalog, limit: int | None = None) -> D
     return dataset
 
 
+def _load_registered(registered: Registered[DatasetSpec]) -> Dataset:
+    """What the plugin loads; whatever it raises becomes one line that names it."""
+    try:
+        dataset = registered.spec.load()
+    except MlbenchError:
+        raise
+    except Exception as error:
+        line = one_line(f"data set {registered.spec.name!r} of {registered.origin}: {type(error).__name__}: {error}")
+        raise PluginError(line) from error
+    if not isinstance(dataset, Dataset):
+        wrong = type(dataset).__name__
+        raise PluginError(f"data set {registered.spec.name!r} of {registered.origin}: a {wrong}, expected a Dataset")
+    return dataset
+
+
 def check_budget(budget: Budget) -> Budget:
     """``budget`` if it makes sense, else ``UsageError``."""
     if budget.metric not in DIRECTIONS:
@@ -143,82 +155,3 @@ def check_budget(budget: Budget) -> Budget:
     if min(budget.timeout, budget.trial_timeout, budget.memory_limit) <= 0:
         raise UsageError("--timeout, --trial-timeout and --memory-limit must be above 0")
     return budget
-
-
-# ------------------------------------------------------------------------------- quantities
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def seconds(text: str) -> float:
-    """``"90"``, ``"90s"``, ``"10m"``, ``"1h30m"`` in seconds."""
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    if not re.fullmatch(r"(\d+(\.\d+)?[smhd])+", text):
-        raise UsageError(f"{text!r} is no duration: write 90s, 10m or 1h30m")
-    return sum(float(n) * _SECONDS[unit] for n, unit in re.findall(r"([\d.]+)([smhd])", text))
-
-
-def n_bytes(text: str) -> int:
-    """``"8G"``, ``"512M"`` in bytes (powers of 1024)."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text, flags=re.IGNORECASE)
-    if match is None:
-        raise UsageError(f"{text!r} is no amount of memory: write 8G or 512M")
-    return int(float(match[1]) * _BYTES[match[2].upper()])
-
-
-# ------------------------------------------------------------------------------------ suites
-_BUDGET_KEYS = {f.name for f in fields(Budget)}
-_SUITE_KEYS = {*_BUDGET_KEYS, "models", "features", "seeds", "device", "limit", "datasets"}
-_DATASET_KEYS = {"name", "features", "labels", "groups", "split"}
-
-
-def read_suite(path: Path) -> dict[str, Any]:
-    """A suite file's settings: keys as in ``Request`` and ``Budget``, and ``[[datasets]]``.
-
-    A data set's ``name`` is a registered name or a path; ``$VARIABLE`` and ``~`` are expanded, and a
-    relative path starts at the suite file.
-
-    Raises:
-        UsageError: It cannot be read, or a key or a variable is unknown.
-    """
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read the suite {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"the suite {path} is no TOML: {error}") from error
-    _known(settings, _SUITE_KEYS, str(path))
-    try:
-        for key, parse in (("timeout", seconds), ("trial_timeout", seconds), ("memory_limit", n_bytes)):
-            if key in settings:
-                settings[key] = parse(str(settings[key]))
-        settings["datasets"] = [_suite_dataset(entry, settings, path) for entry in settings.get("datasets", [])]
-    except MlbenchError as error:
-        raise UsageError(f"{path}: {error}") from error
-    if not settings["datasets"]:
-        raise UsageError(f"the suite {path} names no [[datasets]]")
-    return settings
-
-
-def _suite_dataset(entry: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> DatasetRequest:
-    _known(entry, _DATASET_KEYS, "[[datasets]]")
-    if "name" not in entry:
-        raise UsageError("a [[datasets]] entry has no name")
-    name = os.path.expandvars(entry["name"])
-    if "$" in name:
-        raise UsageError(f"{entry['name']}: the environment variable is not set")
-    beside = path.parent / Path(name).expanduser()
-    return DatasetRequest(
-        name=str(beside) if os.sep in name else name,
-        options=ReadOptions(
-            labels=tuple(entry.get("labels", ())), groups=entry.get("groups"), split=entry.get("split")
-        ),
-        features=tuple(entry.get("features", settings.get("features", ()))),
-    )
-
-
-def _known(entry: Mapping[str, Any], keys: Sequence[str] | set[str], where: str) -> None:
-    for key in entry:
-        if key not in keys:
-            raise UnknownName(f"key in {where}", key, keys)

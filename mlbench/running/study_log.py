@@ -82,7 +82,7 @@ class StudyLog:
         found = []
         for raw in self.path.read_bytes().splitlines(keepends=True):
             checksum, _, body = raw.rstrip(b"\n").partition(b" ")
-            if not raw.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body):
+            if not body or not raw.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body):
                 break
             values = json.loads(body)
             values["steps"] = tuple((step, value) for step, value in values["steps"])

@@ -7,9 +7,11 @@ leaves no trace, so a study that is killed and resumed equals one that was not, 
 from __future__ import annotations
 
 import hashlib
+import json
+import operator
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +21,7 @@ from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.trial import FixedTrial, TrialState
 
 from mlbench.data.cache import JobData
-from mlbench.errors import InvalidScores, TrialPruned, one_line
+from mlbench.errors import InvalidScores, PluginError, TrialPruned, one_line
 from mlbench.metrics import DIRECTIONS, figure
 from mlbench.registry.specs import FitContext, ModelSpec, Params, Scorer, Scores
 from mlbench.running.scoring import checked_scores, score_rows
@@ -158,6 +160,7 @@ def _run_trial(
     whole_steps: dict[int, float] = {}
 
     def on_report(step: int, scores: Scores) -> None:
+        step = operator.index(step)
         scores = checked_scores(scores, data.valid.Y.shape, missing_labels=True)
         trained = ~np.isnan(scores[0])
         value = figure(settings.metric, data.valid.Y[:, trained], scores[:, trained]) if trained.any() else np.nan
@@ -184,6 +187,7 @@ def _run_trial(
         scorer = spec.fit(prepared, params, context)
         line = replace(line, fit_seconds=time.monotonic() - fit_start)
         scores = score_rows(scorer, data.valid.X, data.valid.Y.shape[1])
+        _check_keep(keep)
         value = figure(settings.metric, data.valid.Y, scores)
         if np.isnan(value):
             raise ValueError(f"{settings.metric} is undefined on the valid part: tune on another --metric")
@@ -198,9 +202,17 @@ def _run_trial(
         raise
     except BaseException as error:  # a plugin may even call sys.exit
         status, message = classify(error)
+        keep = {}
         line = replace(line, state="FAIL", value=None, average_precision_micro=None, status=status, error=message)
     best_step = min(whole_steps, key=lambda step: (-sign * whole_steps[step], step), default=None)
     return replace(line, steps=tuple(steps.items()), best_step=best_step, keep=keep, seconds=time.monotonic() - start)
+
+
+def _check_keep(keep: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(keep, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"context.keep must hold plain JSON values: {error}") from error
 
 
 def classify(error: BaseException) -> tuple[str, str]:
