@@ -207,3 +207,11 @@ def test_stops_in_time():
     scorer = trained(train, valid, deadline=time.monotonic(), on_report=lambda step, scores: steps.append(step))
     assert steps == [1]
     assert np.isfinite(scorer(valid.X)).all()
+
+
+def test_rounds_in_blocks_give_the_same_scores(monkeypatch):
+    """Scoring a few rounds at a time, as is done for many labels, changes nothing but the rounding."""
+    train, valid = planted(), planted(seed=1)
+    whole = trained(train, valid)(valid.X)
+    monkeypatch.setattr(plugin, "TREES_AT_ONCE", 1)
+    np.testing.assert_allclose(trained(train, valid)(valid.X), whole, atol=1e-12)
