@@ -28,13 +28,15 @@ CELLS_IN_DOUBLE = 10**10
 """Up to so many multiplications the Gram matrix is summed in double precision throughout."""
 COLUMNS_PER_BLOCK = 1024
 
-DEFAULTS: dict[str, Any] = {"alpha": 300.0, "scaling": "pareto"}
+DEFAULTS: dict[str, Any] = {"shrinkage": 0.1, "scaling": "pareto"}
 
 
 def suggest(trial: Trial) -> dict[str, Any]:
     """The search space."""
     return {
-        "alpha": trial.suggest_float("alpha", 1e-3, 1e6, log=True),
+        # In units of the mean eigenvalue one range fits all data. On eight public feature sets the best
+        # was never above 1; beyond, the fit is no regression any more but each feature's correlation.
+        "shrinkage": trial.suggest_float("shrinkage", 1e-6, 1.0, log=True),
         "scaling": trial.suggest_categorical("scaling", list(SCALING)),
     }
 
@@ -115,6 +117,11 @@ class Path:
                 target = vectors.T @ self.cross
             self.solved[scaling] = np.maximum(values, 0), vectors, target
         return self.solved[scaling]
+
+    @property
+    def mean_eigenvalue(self) -> float:
+        """Of the smaller Gram matrix: n d / min(n, d), because ``weights`` makes the mean variance 1."""
+        return float(max(len(self.train), int(np.count_nonzero(self.columns.inverse))))
 
     def coefficients(self, alpha: float, scaling: str) -> Floats:
         """Coefficients (d, k) of the standardised features."""
@@ -201,7 +208,7 @@ def prepare(train: Split, context: FitContext) -> Path:
 
 def fit(path: Path, params: dict[str, Any], context: FitContext) -> Scorer:
     """The solution for one penalty; its scores are the predicted label values."""
-    W = path.coefficients(params["alpha"], params["scaling"])
+    W = path.coefficients(params["shrinkage"] * path.mean_eigenvalue, params["scaling"])
     columns = path.columns
     intercept = path.share - path.mean @ W
     if columns.sparse:

@@ -175,7 +175,8 @@ def test_equals_scikit_learn(n, form, alpha):
     scaler = StandardScaler().fit(train.X.astype(np.float64))
     theirs = Ridge(alpha=alpha).fit(scaler.transform(train.X.astype(np.float64)), train.Y)
     expected = theirs.predict(scaler.transform(test.X.astype(np.float64)))
-    ours = trained(form(train), params={"alpha": alpha, "scaling": "standard"})(form(test).X)
+    params = {"shrinkage": alpha / max(n, 60), "scaling": "standard"}
+    ours = trained(form(train), params=params)(form(test).X)
     np.testing.assert_allclose(ours, expected, atol=1e-5 * max(1, np.abs(expected).max()))
 
 
@@ -194,6 +195,6 @@ def test_primal_and_dual_agree(scaling):
 def test_blocks_of_single_precision_are_precise(monkeypatch):
     """Large data are multiplied in single precision and summed in double: the solution stays within 1e-4."""
     train = planted(n=500, d=30)
-    exact = trained(train, params={"alpha": 0.01})(train.X)
+    exact = trained(train, params={"shrinkage": 2e-5})(train.X)
     monkeypatch.setattr(plugin, "CELLS_IN_DOUBLE", 0)
-    np.testing.assert_allclose(trained(train, params={"alpha": 0.01})(train.X), exact, atol=1e-4)
+    np.testing.assert_allclose(trained(train, params={"shrinkage": 2e-5})(train.X), exact, atol=1e-4)

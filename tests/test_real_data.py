@@ -1,0 +1,85 @@
+"""Real data sets, real plugins, against figures that others published or recomputed."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlbench.registry.catalog import discover
+from mlbench.running.drive import InlineExecutor, drive
+from mlbench.running.ledger import Ledger
+from mlbench.running.request import DatasetRequest, Request, plan
+
+BEST_OF_FIVE = {"emotions": 0.72, "scene": 0.82, "yeast": 0.69, "medical": 0.76}
+
+
+@pytest.mark.parametrize(
+    ("name", "published"), [("emotions", 0.375), ("scene", 0.190), ("yeast", 0.590), ("medical", 0.151)]
+)
+def test_the_floor_is_as_published(shared_data: Path, tmp_path: Path, name: str, published: float) -> None:
+    """A constant scorer's test micro AP, to three digits."""
+    asked = Request(datasets=(DatasetRequest(name=str(shared_data / "mulan" / name)),), models=("prior",))
+
+    (record,) = drive(plan(asked, discover()), InlineExecutor(), Ledger(tmp_path), threads=1)
+
+    assert round(record.figures["test"]["average_precision_micro"] or 0.0, 3) == published
+
+
+@pytest.mark.parametrize(("features", "low", "high"), [("rfft", 0.80, 1.0), ("raw", 0.134, 0.15)])
+def test_ridge_on_the_stand_in(shared_data: Path, tmp_path: Path, features: str, low: float, high: float) -> None:
+    """On |rFFT| ridge hears the notes, on raw audio hardly more than the floor, as on mini-MusicNet itself."""
+    name = str(shared_data / "mini-musicnet-standin")
+    asked = Request(datasets=(DatasetRequest(name=name, features=(features,)),), models=("ridge",))
+
+    records = drive(plan(asked, discover()), InlineExecutor(), Ledger(tmp_path), threads=2)
+
+    assert [record.status for record in records] == ["ok", "ok"]
+    assert low <= (records[0].figures["test"]["average_precision_micro"] or 0.0) <= high
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [
+        ("mulan/flags", []),
+        ("mulan/genbase", []),
+        ("mulan/medical", []),
+        ("meka/Music.arff", []),
+        ("libsvm/yeast", []),
+        ("csv/yeast", ["--labels", "Class*"]),
+        ("csv/gtzan", ["--labels", "label"]),
+        ("mulan/bibtex", ["--limit", "300"]),
+        ("mulan/delicious", ["--limit", "200", "-m", "ridge", "-m", "logistic"]),
+    ],
+)
+def test_every_format_runs_with_every_model(shared_data: Path, tmp_path: Path, path: str, options: list[str]) -> None:
+    """Two trials of each model on each kind of data: all rows ok, all above the floor."""
+    words = ["run", str(shared_data / path), *options, "--n-trials", "2", "-j", "2"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "mlbench", *words], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    (board,) = (tmp_path / "leaderboards").glob("*.csv")
+    with board.open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["status"] for row in rows} == {"ok"}
+    assert rows[-1]["model"] == "prior"
+
+
+@pytest.mark.skipif(not os.environ.get("MLBENCH_SLOW"), reason="slow: tox -e slow")
+@pytest.mark.parametrize("name", BEST_OF_FIVE)
+def test_the_best_of_five_tuned_models(shared_data: Path, tmp_path: Path, name: str) -> None:
+    """Twenty trials a model: the best test micro AP is at least what a practitioner would expect."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "mlbench", "run", str(shared_data / "mulan" / name), "-j", "2"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    with (tmp_path / "leaderboards" / f"{name}.csv").open() as file:
+        assert float(next(csv.DictReader(file))["average_precision_micro"]) >= BEST_OF_FIVE[name]
