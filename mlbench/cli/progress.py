@@ -12,6 +12,7 @@ import numpy as np
 from mlbench.data.cache import count_shared_rows
 from mlbench.data.dataset import Dataset
 from mlbench.errors import one_line
+from mlbench.metrics import DIRECTIONS
 from mlbench.running.ledger import Ledger, Record
 from mlbench.running.plan import Job
 from mlbench.running.tuning import best_line, n_trials
@@ -70,6 +71,7 @@ class Progress:
         self.ledger = ledger
         self.n_jobs = len(self.waiting)
         self.done_trials = 0
+        self.best: dict[str, tuple[float, str]] = {}
         self.total = sum(n_trials(job.model.spec, job.budget.n_trials) for job in self.waiting.values())
         console = Console(stderr=True)
         self.live = console.is_terminal and self.n_jobs > 0
@@ -112,6 +114,7 @@ class Progress:
         seconds = sum(value or 0.0 for value in record.timings.values())
         if record.status == "ok":
             best = record.figures["valid"][job.budget.metric]
+            self._note_best(job, best)
             result = f"valid {job.budget.metric} {best:.4f}" if best is not None else "ok"
         else:
             result = f"{record.status}: {record.error}"
@@ -124,15 +127,26 @@ class Progress:
         else:
             click.echo(line, err=True)
 
+    def _note_best(self, job: Job, value: float | None) -> None:
+        """Remember the best validation score so far on each data set."""
+        if value is None:
+            return
+        sign = 1 if DIRECTIONS[job.budget.metric] == "maximize" else -1
+        text = f"best {value:.4f} ({job.features.spec.name} · {job.model.spec.name})"
+        old = self.best.get(job.source.name)
+        if old is None or sign * value > sign * old[0]:
+            self.best[job.source.name] = value, text
+
     def _follow(self) -> None:
         while not self.stop.wait(REFRESH_SECONDS):
-            under_way, best = 0, ""
-            for job in list(self.waiting.values()):
+            under_way = 0
+            waiting = list(self.waiting.values())
+            for job in waiting:
                 for log in self.ledger.trials_under_way(job.id):
                     lines = log.read()
                     under_way += len(lines)
                     leader = best_line(lines, job.budget.metric)
-                    if leader is not None:
-                        best = f"{job.features.spec.name} · {job.model.spec.name} {leader.value:.4f}"
+                    self._note_best(job, leader.value if leader is not None else None)
+            best = self.best.get(waiting[0].source.name, (0.0, ""))[1] if waiting else ""
             jobs = f"{self.n_jobs - len(self.waiting)}/{self.n_jobs} jobs"
             self.bar.update(self.task, completed=min(self.total, self.done_trials + under_way), jobs=jobs, best=best)

@@ -112,6 +112,8 @@ def _sum(row: Row, *names: str) -> float | None:
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return ABSENT
+    if seconds < 0.01:
+        return "<0.01 s"
     if round(seconds) < 60:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
