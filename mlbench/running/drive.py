@@ -210,8 +210,7 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
         refit="train+valid" if job.refit_on_both else "train",
         timings={
             "prepare_seconds": outcome.prepare_seconds,
-            # A job that was cut off spent its time in a trial that left no line.
-            "tune_seconds": sum(line.seconds for line in lines) if status == "ok" else outcome.wall_seconds,
+            "tune_seconds": _tune_seconds(job, lines, best) if status == "ok" else outcome.wall_seconds,
             "fit_seconds": outcome.fit_seconds,
             "predict_seconds": outcome.predict_seconds,
         },
@@ -220,6 +219,12 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
         environment={**outcome.environment, "mlbench": __version__},
     )
     return ledger.commit(work, record, tuple(names))
+
+
+def _tune_seconds(job: Job, lines: Sequence[TrialLine], best: TrialLine | None) -> float:
+    """Seconds of all trials, less the fit of the final model where that is the winning trial's own."""
+    spent = sum(line.seconds for line in lines)
+    return spent if best is None or job.refit_on_both else spent - best.fit_seconds
 
 
 def _raw_scores(path: Path, split: Split) -> Scores:

@@ -51,7 +51,8 @@ class Record:
         n_trials_pruned: How many of them were pruned.
         n_trials_failed: How many of them failed.
         refit: ``"train"`` or ``"train+valid"``.
-        timings: Seconds: ``prepare_seconds``, ``tune_seconds``, ``fit_seconds``, ``predict_seconds``.
+        timings: Seconds: ``prepare_seconds``, ``tune_seconds`` (without the final model's fit; of a job that
+            failed, all that it took), ``fit_seconds``, ``predict_seconds``.
         peak_memory_mb: Of the job's process.
         device: What it ran on.
         environment: Versions, processor, threads.
