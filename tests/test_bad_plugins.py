@@ -154,7 +154,7 @@ def test_each_misdeed_is_a_row_with_its_status(board: dict[str, dict[str, str]],
 def test_the_others_finish(board: dict[str, dict[str, str]]) -> None:
     """The floor is scored and ranked beside all of them."""
     assert board["prior"]["status"] == "ok"
-    assert board["prior"]["rank"] == "1"
+    assert board["prior"]["rank"] in ("1", "2", "3", "4")  # the three that end well score as any constant does
 
 
 def test_a_trial_that_hangs_costs_a_trial_not_the_study(tmp_path: Path) -> None:
