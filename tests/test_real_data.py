@@ -53,7 +53,7 @@ def test_ridge_on_the_stand_in(shared_data: Path, tmp_path: Path, features: str,
         ("csv/yeast", ["--labels", "Class*"]),
         ("csv/gtzan", ["--labels", "label"]),
         ("mulan/bibtex", ["--limit", "300"]),
-        ("mulan/delicious", ["--limit", "200", "-m", "ridge", "-m", "logistic"]),
+        ("mulan/delicious", ["--limit", "800", "-m", "ridge", "-m", "logistic", "-m", "mlp"]),
     ],
 )
 def test_every_format_runs_with_every_model(shared_data: Path, tmp_path: Path, path: str, options: list[str]) -> None:

@@ -32,7 +32,7 @@ def fit(train, params, context):
     noise = rng.random((context.valid.Y.shape if context.valid else (1, 1)))
     weight = 1 / (1 + (params["x"] - 1) ** 2) + 0.1 * params.get("extra", 0)
     for step in range(1, 16):
-        time.sleep(0.004)
+        time.sleep(0.012)
         if context.valid is not None:
             context.report(step, weight * min(step, 12) / 12 * context.valid.Y + noise)
     context.keep["weight"] = weight
@@ -118,7 +118,7 @@ def test_killed_runs_end_in_the_same_board(tmp_path: Path, environment: dict[str
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            process.wait(timeout=rng.uniform(0.8, 3.0))
+            process.wait(timeout=rng.uniform(0.6, 2.5))
             break
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
@@ -149,24 +149,29 @@ def test_two_runs_on_one_folder_do_not_hurt_each_other(tmp_path: Path, environme
     assert _rows(tmp_path / "both") == _rows(tmp_path / "alone")
 
 
-def test_an_interrupt_says_how_to_go_on(tmp_path: Path, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupt_says_how_to_go_on(tmp_path: Path, environment: dict[str, str], jobs: str) -> None:
     """Ctrl-C ends with exit code 130, one line, and no process left; the next run goes on."""
-    for jobs in ("1", "2"):
-        process = subprocess.Popen(
-            [*COMMAND, "-j", jobs, "--seed", "3"], cwd=tmp_path, env=environment,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
-        time.sleep(2.0)
-        os.kill(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+    process = subprocess.Popen(
+        [*COMMAND, "-j", jobs], cwd=tmp_path, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while not list((tmp_path / "runs" / "work").glob("*/study.jsonl")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
 
-        assert process.returncode == 130, errors
-        assert "run the same command again" in errors
-        assert "Traceback" not in errors
-        end = time.monotonic() + 5
-        while left := _processes_of(tmp_path):
-            assert time.monotonic() < end, left
-            time.sleep(0.1)
+    assert process.returncode == 130, errors
+    assert "run the same command again" in errors
+    assert "Traceback" not in errors
+    end = time.monotonic() + 5
+    while left := _processes_of(tmp_path):
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+    _finish(tmp_path, environment)
+    assert {row["status"] for row in _rows(tmp_path)} == {"ok"}
 
 
 def test_a_damaged_record_is_put_aside_and_run_again(tmp_path: Path, environment: dict[str, str]) -> None:

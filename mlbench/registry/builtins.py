@@ -100,6 +100,6 @@ def mlbench_datasets() -> Iterator[DatasetSpec]:
     """The demo."""
     yield DatasetSpec(
         name="demo",
-        summary="Synthetic notes: 16 labels, 1,000 windows of 50 recordings, made on the spot",
+        summary="Synthetic notes: 12 labels, 800 windows of 50 recordings, made on the spot",
         load=load_demo,
     )

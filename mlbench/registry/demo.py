@@ -13,16 +13,16 @@ from mlbench.data.dataset import Dataset, make_split
 
 SEED = 20_260
 RATE = 11_025
-SAMPLES = 512
-LOWEST = 60
-N_NOTES = 16
-WINDOWS = 20
+SAMPLES = 256
+LOWEST = 72
+N_NOTES = 12
+WINDOWS = 16
 RECORDINGS = {"train": 30, "valid": 10, "test": 10}
 HARMONICS = np.arange(1, 9)
 
 
 def load_demo() -> Dataset:
-    """1,000 windows of 512 samples at 11,025 Hz, 16 notes from C4 (MIDI 60) up, 50 recordings."""
+    """800 windows of 256 samples at 11,025 Hz, the 12 notes from C5 (MIDI 72) up, 50 recordings."""
     rng = np.random.default_rng(SEED)
     parts = {}
     first = 0
