@@ -151,6 +151,30 @@ def test_each_misdeed_is_a_row_with_its_status(board: dict[str, dict[str, str]],
     assert "\n" not in row["error"]
 
 
+def test_the_log_has_the_traceback(tmp_path: Path) -> None:
+    """What a plugin's author needs, where it was raised, is in the job's log, and the command says where that is."""
+    code = """
+    from mlbench import ModelSpec, hookimpl
+
+    def fit(train, params, context):
+        raise RuntimeError("on purpose")
+
+    @hookimpl
+    def mlbench_models():
+        yield ModelSpec(name="raises", summary="s", fit=fit)
+    """
+    site = install(tmp_path / "site", "mlbench-raises", code)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "mlbench", "run", "-m", "raises"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+    assert ended.returncode == 1
+    (log,) = [word for word in ended.stderr.replace(";", " ").split() if word.endswith("log.txt")]
+    assert 'raise RuntimeError("on purpose")' in (tmp_path / log).read_text()
+
+
 def test_the_others_finish(board: dict[str, dict[str, str]]) -> None:
     """The floor is scored and ranked beside all of them."""
     assert board["prior"]["status"] == "ok"

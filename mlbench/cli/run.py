@@ -99,7 +99,7 @@ def run(
     missing = [job for job in todo if ledger.load(job.id) is None]
     try:
         with Progress(missing, ledger) as progress:
-            drive(todo, executor, ledger, threads=threads, on_done=progress.done, fail_fast=fail_fast)
+            records = drive(todo, executor, ledger, threads=threads, on_done=progress.done, fail_fast=fail_fast)
     except KeyboardInterrupt:
         executor.shutdown(wait=False, cancel_futures=True)
         for worker in multiprocessing.active_children():
@@ -108,13 +108,16 @@ def run(
         raise
     executor.shutdown()
 
-    failed = False
     for name, rows in _boards(todo, ledger).items():
         write_text(leaderboards / f"{name}.csv", to_csv(rows))
         write_text(leaderboards / f"{name}.md", to_markdown(rows))
         show_board(rows)
         click.echo(f"written: {leaderboards / name}.csv and .md", err=True)
-        failed = failed or any(row["status"] != "ok" for row in rows)
+    failed = [record for record in records if record.status != "ok"]
+    for record in failed:
+        where = ledger.jobs / record.id
+        what = f"{record.job['model']} on {record.dataset['name']}: {record.status}"
+        click.echo(f"{what}: see {where / 'log.txt'}; delete {where} to run it again", err=True)
     sys.exit(1 if failed else 0)
 
 

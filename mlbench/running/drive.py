@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -99,7 +99,13 @@ def drive(
 
     def finish(future: Future[Outcome]) -> None:
         job, work = running.pop(future)
-        records[job.id] = _commit(job, work, future.result(), ledger)
+        try:
+            outcome = future.result()
+        except BrokenExecutor as error:
+            raise LedgerError(f"{job.label}: its worker process was killed: run again to go on") from error
+        except OSError as error:
+            raise LedgerError(f"{job.label}: cannot write {work.path}: {error.strerror or error}") from error
+        records[job.id] = _commit(job, work, outcome, ledger)
         on_done(job, records[job.id])
 
     def failed() -> bool:

@@ -126,7 +126,7 @@ class _Run:
         start = time.monotonic()
         spec = None
         try:
-            self.say("prepare")
+            self.say("prepare" if self.order.tune_seconds > 0 else "final")
             spec = load_model(Origin(**self.order.origin), self.order.model)
             data = _as_accepted(read_job_data(Path(self.order.data)), spec)
             self.tune(spec, data, start)

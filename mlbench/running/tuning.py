@@ -10,6 +10,7 @@ import hashlib
 import json
 import operator
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -216,7 +217,8 @@ def _check_keep(keep: Mapping[str, Any]) -> None:
 
 
 def classify(error: BaseException) -> tuple[str, str]:
-    """The status that an exception of a plugin stands for, and its one line."""
+    """The status that an exception of a plugin stands for, and its one line; the rest goes to the job's log."""
+    traceback.print_exception(error)
     words = one_line(error)
     line = one_line(f"{type(error).__name__}: {words}") if words else type(error).__name__
     if isinstance(error, InvalidScores):
