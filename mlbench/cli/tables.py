@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -10,13 +11,21 @@ import click
 from mlbench.ranking.leaderboard import Row
 from mlbench.ranking.views import HEADER, TEXT_COLUMNS, cells, footnotes, to_markdown
 
+WIDE = 100
+"""Columns of a terminal from which on the whole board is drawn."""
+LEFT_OUT_WHEN_NARROW = ("Trials", "Predict", "Peak memory")
+
 
 def show_board(rows: Sequence[Row]) -> None:
     """A leaderboard, as a table on a terminal and as Markdown in a pipe."""
     if not sys.stdout.isatty():
         click.echo(to_markdown(rows))
         return
-    show_table(HEADER, [cells(row) for row in rows], title=rows[0]["dataset"] if rows else "", text=TEXT_COLUMNS)
+    narrow = shutil.get_terminal_size().columns < WIDE
+    kept = [position for position, name in enumerate(HEADER) if not (narrow and name in LEFT_OUT_WHEN_NARROW)]
+    shown = [[cells(row)[position] for position in kept] for row in rows]
+    header = [HEADER[position] for position in kept]
+    show_table(header, shown, title=rows[0]["dataset"] if rows else "", text=TEXT_COLUMNS)
     for note in footnotes(rows):
         click.echo(f"  {note}")
 
@@ -30,9 +39,10 @@ def show_table(
     from rich.text import Text
 
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-    for name in header:
+    for position, name in enumerate(header):
         left = text is None or name in text
-        table.add_column(name, justify="left" if left else "right", overflow="fold")
+        longest = max((len(row[position]) for row in rows), default=0) if text is not None else None
+        table.add_column(name, justify="left" if left else "right", overflow="fold", min_width=longest)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console = Console()

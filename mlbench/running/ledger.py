@@ -1,7 +1,7 @@
 """Finished jobs: one immutable, checksummed folder each, committed by a rename.
 
 ``runs/jobs/<id>/`` is whole or not there: it is written elsewhere, made durable and renamed; the first
-writer wins; nothing is ever appended. ``runs/work/<id>.<random>/`` is a job under way; the process that
+writer wins; nothing is ever appended. Beside it, ``work/<id>.<random>`` is a job under way; the process that
 works on it holds a file lock on it, which the system drops when the process dies, so that the next one
 can go on from there.
 """
