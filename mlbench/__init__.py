@@ -5,16 +5,18 @@ from __future__ import annotations
 from mlbench.data.dataset import Dataset, Matrix, Split, make_split
 from mlbench.errors import MlbenchError, TrialPruned
 from mlbench.registry.hookspecs import hookimpl
-from mlbench.registry.specs import DatasetSpec, FeatureSpec, FitContext, ModelSpec, Scorer
+from mlbench.registry.specs import DatasetSpec, FeatureSpec, FitContext, MakeContext, ModelSpec, Option, Scorer
 
 __all__ = [
     "Dataset",
     "DatasetSpec",
     "FeatureSpec",
     "FitContext",
+    "MakeContext",
     "Matrix",
     "MlbenchError",
     "ModelSpec",
+    "Option",
     "Scorer",
     "Split",
     "TrialPruned",

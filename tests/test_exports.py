@@ -13,7 +13,8 @@ import pytest
 import mlbench
 
 PUBLIC = [
-    "Dataset", "DatasetSpec", "FeatureSpec", "FitContext", "Matrix", "MlbenchError", "ModelSpec", "Scorer", "Split",
+    "Dataset", "DatasetSpec", "FeatureSpec", "FitContext", "MakeContext", "Matrix", "MlbenchError",
+    "ModelSpec", "Option", "Scorer", "Split",
     "TrialPruned", "hookimpl", "make_split",
 ]  # fmt: skip
 

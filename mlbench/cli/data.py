@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mlbench.cli.making import make_data, making
 from mlbench.cli.options import table_options
 from mlbench.cli.progress import dataset_lines
 from mlbench.cli.tables import show_table
@@ -16,6 +17,9 @@ from mlbench.running.request import DatasetRequest, load
 @click.group()
 def data() -> None:
     """Data sets: those known by name, and what a path holds."""
+
+
+data.add_command(make_data)
 
 
 @data.command("list")
@@ -34,7 +38,8 @@ def list_data() -> None:
 def inspect(dataset: str, labels: tuple[str, ...], groups: str | None, split: str | None) -> None:
     """What a data set holds, as a run would see it."""
     asked = DatasetRequest(name=dataset, options=ReadOptions(labels=labels, groups=groups, split=split))
-    loaded = load(asked, discover())
+    with making() as progress:
+        loaded = load(asked, discover(), progress=progress)
     click.echo(f"{loaded.name}")
     for line in dataset_lines(loaded):
         click.echo(f"  {line}")

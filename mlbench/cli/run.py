@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mlbench.cli.making import making
 from mlbench.cli.options import Quantity, runs_option, table_options
 from mlbench.cli.progress import Progress, describe_data, describe_plan
 from mlbench.cli.tables import show_board
@@ -59,6 +60,9 @@ BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metri
     "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models that run side by side."
 )
 @click.option("--limit", type=click.IntRange(min=2), metavar="ROWS", help="At most so many rows of each part.")
+@click.option(
+    "--drop-twins", is_flag=True, help="Without what valid and test share with an earlier part in another version."
+)
 @runs_option
 @click.option(
     "--leaderboards",
@@ -87,7 +91,8 @@ def run(
     catalog = discover()
     for broken in catalog.broken:
         click.echo(f"warning: plugin {broken.origin} is left out: {broken.error}", err=True)
-    todo = plan(_request(datasets, suite, options), catalog)
+    with making() as progress_of_making:
+        todo = plan(_request(datasets, suite, options), catalog, progress_of_making)
     ledger = Ledger(runs)
     describe_data(todo)
     if dry_run:
@@ -140,6 +145,7 @@ def _request(datasets: tuple[str, ...], suite: Path | None, options: dict[str, A
         budget=check_budget(Budget(**{name: chosen[name] for name in BUDGET_OPTIONS if name in chosen})),
         device=chosen.get("device", "auto"),
         limit=chosen.get("limit"),
+        drop_twins=options["drop_twins"],
     )
 
 

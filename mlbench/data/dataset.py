@@ -86,6 +86,8 @@ class Dataset:
         valid_from_train: ``valid`` was taken out of the official train part, so that the final model
             is fitted on both.
         citation: How to cite the data.
+        twins: Groups of valid or test that stand in an earlier part too, in another version: the same
+            work, played by someone else.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     valid_from_train: bool = False
     citation: str = ""
+    twins: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         if not FILE_NAME.fullmatch(self.name):
@@ -161,6 +164,24 @@ class Dataset:
             return self
         valid, test = cut(self.valid), cut(self.test)
         return replace(self, train=train, valid=valid, test=test, name=f"{self.name}-limit-{rows}")
+
+    def without_twins(self) -> Dataset:
+        """Valid and test without ``twins``, as a data set of its own.
+
+        Raises:
+            DataError: No twin is known, or nothing else would be left.
+        """
+        if not self.twins:
+            raise DataError(f"{self.name}: no twins are known here, so that there is nothing to drop")
+
+        def kept(split: Split | None) -> Split | None:
+            if split is None or split.groups is None:
+                return split
+            return split.take(np.flatnonzero(~np.isin(split.groups, sorted(self.twins))))
+
+        valid, test = kept(self.valid), kept(self.test)
+        notes = (*self.notes, f"{len(self.twins)} groups with a twin in an earlier part are left out of valid and test")
+        return replace(self, valid=valid, test=test, twins=frozenset(), notes=notes, name=f"{self.name}-no-twins")
 
     def with_all_parts(self) -> Dataset:
         """The data set with a valid and a test part, taken out of train where it brings none."""

@@ -1,4 +1,4 @@
-"""What a plugin yields: ``ModelSpec``, ``DatasetSpec``, ``FeatureSpec``; and what a model is given: ``FitContext``."""
+"""What a plugin yields (``ModelSpec``, ``DatasetSpec``, ``FeatureSpec``), and what it is given (``FitContext`` …)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -176,21 +177,73 @@ class FeatureSpec:
         _check("features", self.name, frozenset(self.accepts))
 
 
+def _no_progress(done: int, total: int) -> None:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeContext:
+    """What a data set is made from, and where to.
+
+    Attributes:
+        folder: Where to write a data set in one of the formats that mlbench reads. What an interrupted
+            make left in it is still there; mlbench moves it into place when it is done.
+        source: What ``--from`` names, or None.
+        options: The value of every ``Option`` of the spec.
+        jobs: How many processes may work side by side.
+        progress: Told (done, total) whenever something is done.
+    """
+
+    folder: Path
+    source: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    jobs: int = 1
+    progress: Callable[[int, int], None] = field(default=_no_progress, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """A knob of a data set that is made: ``mlbench data make NAME --size full``.
+
+    Attributes:
+        name: ``size`` or ``noise_db``; on the command line with dashes.
+        default: Its value in the data set that is known by name; a str, int or float.
+        help: One line.
+        choices: The values that it may have, or empty: any of the type of ``default``.
+    """
+
+    name: str
+    default: str | int | float
+    help: str
+    choices: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
-    """A data set that is known by name.
+    """A data set that is known by name: loaded, or made once on this machine.
 
     Attributes:
         name: How it is called on the command line.
         summary: One line.
-        load: () -> Dataset, the same every time.
+        load: () -> Dataset, the same every time; or None when there is ``make``.
+        make: Writes the data set to ``MakeContext.folder``, from where it is read; called again after
+            an interruption, and ends in the same bytes.
+        options: The knobs of ``make``.
+        from_source: ``make`` needs files of the user's; half a sentence that says which.
+        version: Raised whenever ``make`` would write other bytes, so that old ones are not taken for new.
         citation: How to cite the data.
     """
 
     name: str
     summary: str
-    load: Callable[[], Dataset]
+    load: Callable[[], Dataset] | None = None
+    make: Callable[[MakeContext], None] | None = None
+    options: tuple[Option, ...] = ()
+    from_source: str = ""
+    version: str = "1"
     citation: str = ""
 
     def __post_init__(self) -> None:
         _check("data set", self.name, KINDS)
+        if (self.load is None) == (self.make is None):
+            raise PluginError(f"data set {self.name!r}: give load or make, one of the two")

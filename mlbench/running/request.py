@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import scipy.sparse as sp
 
@@ -13,13 +16,20 @@ from mlbench.data.formats import ReadOptions, read_dataset
 from mlbench.errors import DataError, MlbenchError, PluginError, UnknownName, UsageError, one_line
 from mlbench.metrics import DIRECTIONS
 from mlbench.registry.catalog import Catalog, Registered
+from mlbench.registry.making import home_of, make
 from mlbench.registry.specs import DatasetSpec
-from mlbench.running.isolate import cuda_is_there
+from mlbench.running.isolate import cuda_is_there, usable_cpus
 from mlbench.running.plan import FLOOR, Budget, Job, Source
 
 DEMO = "demo"
 REFITS = ("auto", "train", "train+valid")
 DEVICES = ("auto", "cpu", "cuda")
+MakeProgress: TypeAlias = Callable[[str, int, int], None]
+"""Told (data set, done, total) while a data set is made."""
+
+
+def _silent(name: str, done: int, total: int) -> None:
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +58,7 @@ class Request:
         budget: Of every job.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         limit: Rows of each part, or None.
+        drop_twins: Leave out of valid and test what stands in an earlier part in another version.
     """
 
     datasets: tuple[DatasetRequest, ...]
@@ -56,10 +67,16 @@ class Request:
     budget: Budget = field(default_factory=Budget)
     device: str = "auto"
     limit: int | None = None
+    drop_twins: bool = False
 
 
-def plan(request: Request, catalog: Catalog) -> list[Job]:
-    """Load the data and lay out the jobs; writes nothing.
+def plan(request: Request, catalog: Catalog, progress: MakeProgress = _silent) -> list[Job]:
+    """Load the data and lay out the jobs; writes nothing, but for data that are made on first use.
+
+    Args:
+        request: What was asked for.
+        catalog: What is installed.
+        progress: Told (data set, done, total) while one is made.
 
     Raises:
         UsageError: A name, or a device, that is not there.
@@ -78,7 +95,7 @@ def plan(request: Request, catalog: Catalog) -> list[Job]:
     jobs: list[Job] = []
     names: dict[str, str] = {}
     for asked in request.datasets:
-        dataset = load(asked, catalog, request.limit)
+        dataset = load(asked, catalog, request.limit, drop_twins=request.drop_twins, progress=progress)
         if names.setdefault(dataset.name, asked.name) != asked.name:
             raise UsageError(f"{names[dataset.name]} and {asked.name} are both called {dataset.name!r}: run them apart")
         source = Source(dataset=dataset, sha256=dataset.fingerprint())
@@ -105,7 +122,14 @@ def plan(request: Request, catalog: Catalog) -> list[Job]:
     return jobs
 
 
-def load(asked: DatasetRequest, catalog: Catalog, limit: int | None = None) -> Dataset:
+def load(
+    asked: DatasetRequest,
+    catalog: Catalog,
+    limit: int | None = None,
+    *,
+    drop_twins: bool = False,
+    progress: MakeProgress = _silent,
+) -> Dataset:
     """The data set of a registered name, else of a path, with all its parts.
 
     Raises:
@@ -113,13 +137,15 @@ def load(asked: DatasetRequest, catalog: Catalog, limit: int | None = None) -> D
         DataError: It cannot be read, or there is nothing to rank in it.
     """
     if asked.name in catalog.datasets or ("data set", asked.name) in catalog.clashes:
-        dataset = _load_registered(catalog.dataset(asked.name))
+        dataset = _load_registered(catalog.dataset(asked.name), progress)
     elif (path := Path(asked.name).expanduser()).exists():
         dataset = read_dataset(path, asked.options)
     elif os.sep in asked.name:
         raise UsageError(f"no file or folder {asked.name!r}")
     else:
         raise UnknownName("data set, file or folder", asked.name, catalog.datasets)
+    if drop_twins:
+        dataset = dataset.without_twins()
     if limit is not None:
         dataset = dataset.limited(limit)
     dataset = dataset.with_all_parts()
@@ -129,8 +155,13 @@ def load(asked: DatasetRequest, catalog: Catalog, limit: int | None = None) -> D
     return dataset
 
 
-def _load_registered(registered: Registered[DatasetSpec]) -> Dataset:
-    """What the plugin loads; whatever it raises becomes one line that names it."""
+def _load_registered(registered: Registered[DatasetSpec], progress: MakeProgress) -> Dataset:
+    """What the plugin loads, or what it made; whatever it raises becomes one line that names it."""
+    if registered.spec.load is None:
+        folder = home_of(registered.spec)
+        if not folder.exists():
+            make(registered, folder, jobs=usable_cpus(), progress=partial(progress, registered.spec.name))
+        return read_dataset(folder)
     try:
         dataset = registered.spec.load()
     except MlbenchError:

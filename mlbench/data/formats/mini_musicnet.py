@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlbench.data.dataset import Dataset, make_split
-from mlbench.data.formats.base import Format, ReadOptions, dataset_name
+from mlbench.data.formats.base import Format, ReadOptions, dataset_name, one_line, read_text
 from mlbench.errors import DataError
 
+MANIFEST = "manifest.json"
+MANIFEST_KEYS: dict[str, tuple[Any, Any]] = {
+    "name": (str, str),
+    "citation": (str, str),
+    "notes": (list, str),
+    "twins": (list, int),
+}
+"""What is read of a manifest, with type and type of the items: see ``Dataset`` for what it means."""
 _PARTS = ("train", "valid", "test")
 
 
@@ -28,14 +38,42 @@ def _read(path: Path, options: ReadOptions) -> Dataset:
             continue
         X, Y = _read_array(audio), _read_array(labels)
         splits[part] = make_split(X, Y, groups.get(part), where=f"{audio.name}, {labels.name}", label_names=_names(Y))
+    manifest = _read_manifest(path / MANIFEST)
     return Dataset(
-        name=dataset_name(path),
+        name=manifest.get("name", dataset_name(path)),
         train=splits["train"],
         valid=splits.get("valid"),
         test=splits.get("test"),
         label_names=_names(splits["train"].Y),
         features=("rfft",),
+        notes=tuple(manifest.get("notes", ())),
+        citation=manifest.get("citation", ""),
+        twins=frozenset(manifest.get("twins", ())),
     )
+
+
+def _read_manifest(file: Path) -> dict[str, Any]:
+    """What the maker of the data says of them: those of ``MANIFEST_KEYS`` that are there.
+
+    Raises:
+        DataError: It is no JSON, or a value is of another type.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        manifest = json.loads(read_text(file))
+    except ValueError as error:
+        raise DataError(
+            f"{file}: not JSON: {one_line(error)}: mend it, or delete it: the data are read without"
+        ) from error
+    found = manifest if isinstance(manifest, dict) else {}
+    for key, (wanted, of) in MANIFEST_KEYS.items():
+        value = found.get(key, wanted())
+        if type(value) is not wanted or any(type(item) is not of for item in value):
+            raise DataError(
+                f"{file}: {key!r} must be a {wanted.__name__} of {of.__name__}: mend it, or delete the file"
+            )
+    return {key: found[key] for key in MANIFEST_KEYS if key in found}
 
 
 def _names(Y: NDArray[np.generic]) -> tuple[str, ...]:
@@ -95,7 +133,7 @@ def _read_header(file: Path) -> tuple[tuple[int, ...], np.dtype[np.generic], int
 
 FORMAT = Format(
     name="mini-MusicNet",
-    describe="a folder with audio-train.npy and labels-train.npy (also -valid and -test)",
+    describe="a folder with audio-train.npy and labels-train.npy (also -valid and -test; groups-*.npy, manifest.json)",
     recognises=_recognises,
     read=_read,
 )
