@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from mlbench.data.dataset import Dataset, Matrix, Split, make_split
-from mlbench.errors import MlbenchError, TrialPruned
+from mlbench.data.home import data_home
+from mlbench.errors import DataError, MlbenchError, TrialPruned, UsageError
 from mlbench.registry.hookspecs import hookimpl
 from mlbench.registry.specs import DatasetSpec, FeatureSpec, FitContext, MakeContext, ModelSpec, Option, Scorer
 
 __all__ = [
+    "DataError",
     "Dataset",
     "DatasetSpec",
     "FeatureSpec",
@@ -20,6 +22,8 @@ __all__ = [
     "Scorer",
     "Split",
     "TrialPruned",
+    "UsageError",
+    "data_home",
     "hookimpl",
     "make_split",
 ]

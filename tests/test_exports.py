@@ -13,9 +13,9 @@ import pytest
 import mlbench
 
 PUBLIC = [
-    "Dataset", "DatasetSpec", "FeatureSpec", "FitContext", "MakeContext", "Matrix", "MlbenchError",
+    "DataError", "Dataset", "DatasetSpec", "FeatureSpec", "FitContext", "MakeContext", "Matrix", "MlbenchError",
     "ModelSpec", "Option", "Scorer", "Split",
-    "TrialPruned", "hookimpl", "make_split",
+    "TrialPruned", "UsageError", "data_home", "hookimpl", "make_split",
 ]  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from mlbench.registry.catalog import discover
-from mlbench.running.drive import InlineExecutor, drive
+from mlbench.running.drive import drive
+from mlbench.running.executors import InlineExecutor
 from mlbench.running.ledger import Ledger
 from mlbench.running.request import DatasetRequest, Request, plan
 

@@ -14,6 +14,7 @@ from mlbench.errors import UsageError
 from mlbench.registry.catalog import Registered, discover
 from mlbench.registry.making import home_of, make
 from mlbench.registry.specs import DatasetSpec, Option
+from mlbench.running.executors import process_pool
 from mlbench.running.isolate import usable_cpus
 
 LINES = 10
@@ -97,13 +98,13 @@ def _command(registered: Registered[DatasetSpec]) -> click.Command:
             raise UsageError(f"--{_dashed(changed[0])} makes a data set of your own: say where with -o FOLDER")
         folder = output or home_of(spec)
         try:
-            with making() as show:
+            with making() as show, process_pool(jobs or usable_cpus()) as executor:
                 make(
                     registered,
                     folder,
                     source=source,
                     options=options,
-                    jobs=jobs or usable_cpus(),
+                    executor=executor,
                     progress=lambda done, total: show(spec.name, done, total),
                 )
         except KeyboardInterrupt:

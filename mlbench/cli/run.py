@@ -19,7 +19,8 @@ from mlbench.metrics import DIRECTIONS
 from mlbench.ranking.leaderboard import Row, board_key, leaderboard, to_csv, write_text
 from mlbench.ranking.views import to_markdown
 from mlbench.registry.catalog import discover
-from mlbench.running.drive import InlineExecutor, drive, process_pool
+from mlbench.running.drive import drive
+from mlbench.running.executors import InlineExecutor, process_pool
 from mlbench.running.isolate import usable_cpus
 from mlbench.running.ledger import Ledger
 from mlbench.running.plan import Budget, Job

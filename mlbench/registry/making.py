@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def make(
     *,
     source: Path | None = None,
     options: Mapping[str, Any] | None = None,
-    jobs: int = 1,
+    executor: Executor,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Make a data set in ``folder``, which must not be there; what an interrupted make did is not done again.
@@ -36,7 +37,7 @@ def make(
         folder: Appears when everything is written.
         source: What it is made from, if it needs something of the user's.
         options: Values of the spec's options; the others have their defaults.
-        jobs: Processes side by side.
+        executor: Where the parts of the work run.
         progress: Told (done, total).
 
     Raises:
@@ -60,7 +61,14 @@ def make(
         with _locked(folder) as working:
             if folder.exists():  # another process finished it while this one waited to look
                 return
-            spec.make(MakeContext(folder=working, source=source, options=values, jobs=jobs, progress=progress))
+            context = MakeContext(
+                folder=working, executor=executor, source=source, options=values, progress=progress
+            )
+            try:
+                spec.make(context)
+            except BaseException:
+                executor.shutdown(cancel_futures=True)  # or an interrupted make would go on to its end
+                raise
             working.rename(folder)
     except MlbenchError:
         raise

@@ -7,6 +7,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -190,14 +191,14 @@ class MakeContext:
             make left in it is still there; mlbench moves it into place when it is done.
         source: What ``--from`` names, or None.
         options: The value of every ``Option`` of the spec.
-        jobs: How many processes may work side by side.
+        executor: Where parts of the work run, side by side if it has several processes.
         progress: Told (done, total) whenever something is done.
     """
 
     folder: Path
+    executor: Executor
     source: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    jobs: int = 1
     progress: Callable[[int, int], None] = field(default=_no_progress, repr=False)
 
 

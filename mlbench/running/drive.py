@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import csv
-import ctypes
 import math
-import multiprocessing
-import os
-import signal
-import sys
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +18,6 @@ from mlbench.data.dataset import Dataset, Split, is_sparse
 from mlbench.errors import InvalidScores, LedgerError, one_line
 from mlbench.metrics import average_precision, best_threshold, figures, roc_auc
 from mlbench.registry.specs import Scores
-from mlbench.running.isolate import PR_SET_PDEATHSIG
 from mlbench.running.job import SCORES_TEST, SCORES_VALID, Order, Outcome
 from mlbench.running.ledger import Ledger, Record, WorkFolder
 from mlbench.running.plan import Job
@@ -38,41 +31,6 @@ TRIALS = "trials.csv"
 SMALL = 2_000_000
 """Stored feature values up to which a job gets one thread: on two cores, waiting for each other cost
 boosted trees five times what the second core brought."""
-Result = TypeVar("Result")
-
-
-class InlineExecutor(Executor):
-    """Runs what is submitted at once, in the caller."""
-
-    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
-        """The finished future of ``fn(*args, **kwargs)``; only Ctrl-C passes through."""
-        future: Future[Result] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-def process_pool(workers: int) -> Executor:
-    """Processes that see jobs through side by side, and die with this one."""
-    return ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
-    )
-
-
-def _start_worker(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
-
-
-def _exit_with(parent: int) -> None:
-    """For systems without a death signal, and for a parent that died before we asked for one."""
-    while os.getppid() == parent:
-        threading.Event().wait(1.0)
-    os._exit(1)
 
 
 def drive(

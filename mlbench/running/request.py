@@ -18,6 +18,7 @@ from mlbench.metrics import DIRECTIONS
 from mlbench.registry.catalog import Catalog, Registered
 from mlbench.registry.making import home_of, make
 from mlbench.registry.specs import DatasetSpec
+from mlbench.running.executors import process_pool
 from mlbench.running.isolate import cuda_is_there, usable_cpus
 from mlbench.running.plan import FLOOR, Budget, Job, Source
 
@@ -160,7 +161,8 @@ def _load_registered(registered: Registered[DatasetSpec], progress: MakeProgress
     if registered.spec.load is None:
         folder = home_of(registered.spec)
         if not folder.exists():
-            make(registered, folder, jobs=usable_cpus(), progress=partial(progress, registered.spec.name))
+            with process_pool(usable_cpus()) as executor:
+                make(registered, folder, executor=executor, progress=partial(progress, registered.spec.name))
         return read_dataset(folder)
     try:
         dataset = registered.spec.load()
