@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from mlbench.ranking.leaderboard import Row
-from mlbench.ranking.views import HEADER, TEXT_COLUMNS, cells, footnotes, to_markdown
+from mlbench.ranking.views import HEADER, TEXT_COLUMNS, cells, footnotes, to_markdown, warnings
 
 WIDE = 100
 """Columns of a terminal from which on the whole board is drawn."""
@@ -26,7 +26,7 @@ def show_board(rows: Sequence[Row]) -> None:
     shown = [[cells(row)[position] for position in kept] for row in rows]
     header = [HEADER[position] for position in kept]
     show_table(header, shown, title=rows[0]["dataset"] if rows else "", text=TEXT_COLUMNS)
-    for note in footnotes(rows):
+    for note in warnings(rows) + footnotes(rows):
         click.echo(f"  {note}")
 
 

@@ -25,6 +25,23 @@ HEADER = (
 TEXT_COLUMNS = ("Model", "Features", "Status")
 ABSENT = "–"
 FLOOR = "prior"
+MADE_UP = {
+    "synth-musicnet": "a synthetic stand-in: not figures of MusicNet or mini-MusicNet; never quote them as such",
+    "mini-musicnet-standin": "a synthetic stand-in: not figures of mini-MusicNet; never quote them as such",
+    "demo": "made up on the spot: these figures say nothing about real data",
+}
+"""What every board of a data set says whose name begins so: a CSV has no other place that could tell."""
+
+
+def warnings(rows: Sequence[Row]) -> list[str]:
+    """What must not be overlooked, for the top of the board. Unescaped."""
+    names = list(dict.fromkeys(row["dataset"] for row in rows))
+    return [
+        f"Warning: {name} is {what}."
+        for name in names
+        for start, what in MADE_UP.items()
+        if name == start or name.startswith(f"{start}-")
+    ]
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -74,7 +91,8 @@ def to_markdown(rows: Sequence[Row]) -> str:
     lines = [_line(HEADER), _line(align)]
     lines += [_line([escape_markdown(cell) for cell in cells(row)]) for row in rows]
     notes = [f"- {escape_markdown(note)}" for note in footnotes(rows)]
-    return "\n".join([*lines, "", *notes]) + "\n"
+    top = [line for warning in warnings(rows) for line in (f"> {escape_markdown(warning)}", "")]
+    return "\n".join([*top, *lines, "", *notes]) + "\n"
 
 
 def to_html(rows: Sequence[Row]) -> str:
@@ -83,8 +101,9 @@ def to_html(rows: Sequence[Row]) -> str:
     body = "\n".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells(row)) + "</tr>" for row in rows)
     notes = "\n".join(f"<li>{html.escape(note)}</li>" for note in footnotes(rows))
     caption = html.escape(rows[0]["dataset"]) if rows else ""
+    top = "".join(f'<p class="warning">{html.escape(warning)}</p>\n' for warning in warnings(rows))
     return (
-        f"<table>\n<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n"
+        f"{top}<table>\n<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n"
         f"<tbody>\n{body}\n</tbody>\n</table>\n<ul>\n{notes}\n</ul>\n"
     )
 

@@ -61,9 +61,7 @@ def make(
         with _locked(folder) as working:
             if folder.exists():  # another process finished it while this one waited to look
                 return
-            context = MakeContext(
-                folder=working, executor=executor, source=source, options=values, progress=progress
-            )
+            context = MakeContext(folder=working, executor=executor, source=source, options=values, progress=progress)
             try:
                 spec.make(context)
             except BaseException:
