@@ -52,7 +52,8 @@ def making() -> Iterator[Callable[[str, int, int], None]]:
     try:
         yield show
     finally:
-        bar.stop()
+        if tasks:  # stopping what never started prints an empty line
+            bar.stop()
 
 
 class _Makers(click.Group):

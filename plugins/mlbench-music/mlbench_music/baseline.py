@@ -9,6 +9,7 @@ data set that mlbench knows.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +45,12 @@ def baseline(dataset: Dataset, catalog: Catalog, features: str) -> dict[str, flo
 def _solve(train: Split, transform: Transform) -> NDArray[np.float64]:
     """(X'X + R I)^-1 X'Y of shape (d, k), the sums over blocks of rows: X is never in memory whole."""
     d = transform(train.X[:1]).shape[1]
-    gram: NDArray[np.float64] = np.zeros((d, d))
-    moments: NDArray[np.float64] = np.zeros((d, train.Y.shape[1]))
+    gram: Any = np.zeros((d, d))
+    moments: Any = np.zeros((d, train.Y.shape[1]))
     for start in range(0, len(train), ROWS):
-        X = np.asarray(transform(train.X[start : start + ROWS]), dtype=np.float64)
-        gram += (X.T @ X).astype(np.float64)
-        moments += X.T @ train.Y[start : start + ROWS].astype(np.float64)
+        X: Any = np.asarray(transform(train.X[start : start + ROWS]), dtype=np.float64)
+        gram = gram + X.T @ X
+        moments = moments + X.T @ train.Y[start : start + ROWS]
     solution: NDArray[np.float64] = np.linalg.solve(gram + R * np.eye(d), moments)
     return solution
 

@@ -7,6 +7,8 @@ import importlib.util
 import json
 import os
 import re
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ COMMON = ("bach", "monteverdi")
 FEWEST_NOTES = 50
 INCIPIT = 24
 """Notes of the top part that make two pieces the same music."""
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 FIELDS = ("onset", "duration", "pitch", "part")
 
 
@@ -58,7 +61,7 @@ def read_corpus(executor: Executor) -> list[Piece]:
         UsageError: music21 is not installed, or has no corpus.
     """
     cache = data_home() / f"music21-{version('music21')}-notes-{FORMAT}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError):  # not there yet, or broken: made anew
+    with contextlib.suppress(*_UNREADABLE):  # not there yet, or broken: made anew
         return _load(cache)
     corpus = _corpus_folder()
     files = [path for path in sorted(corpus.rglob("*")) if path.suffix in SUFFIXES and _wanted(path, corpus)]
@@ -66,7 +69,8 @@ def read_corpus(executor: Executor) -> list[Piece]:
     futures = {path: executor.submit(read_score, path) for path in by_size}
     found = [(path.relative_to(corpus).as_posix(), futures[path].result()) for path in files]
     pieces = [piece(name, score) for name, score in found if score.in_step and len(score) >= FEWEST_NOTES]
-    _save(cache, pieces)
+    with contextlib.suppress(OSError):  # a cache: it costs time to be without, nothing else
+        _save(cache, pieces)
     return pieces
 
 
@@ -151,7 +155,7 @@ def _save(cache: Path, pieces: Sequence[Piece]) -> None:
 
 
 def _load(cache: Path) -> list[Piece]:
-    with np.load(cache, allow_pickle=False) as stored:
+    with cache.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
         arrays = {field: stored[field] for field in FIELDS}
         about = json.loads(str(stored["about"]))
     pieces, start = [], 0

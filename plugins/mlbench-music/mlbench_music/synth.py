@@ -53,7 +53,7 @@ SIZES = {
 DEFAULT_SIZE = "mini"
 PRESETS: dict[str, dict[str, float]] = {
     "": {"misalignment_ms": 0.0, "noise_db": 0.0},
-    "hard": {"misalignment_ms": 100.0, "noise_db": 20.0},
+    "hard": {"misalignment_ms": 200.0, "noise_db": 30.0},
 }
 NAME = "synth-musicnet"
 WARNING = "synthetic stand-in: its figures are not those of MusicNet or mini-MusicNet, never quote them as such"

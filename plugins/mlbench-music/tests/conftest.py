@@ -1,0 +1,48 @@
+"""What the tests share: the command in a process of its own, and one stand-in that it made."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """The data home of these tests."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def mlbench(home):
+    """The command: arguments -> finished process."""
+
+    def command(*arguments, check=True, **more):
+        environment = os.environ | {"MLBENCH_DATA": str(home), "PYTHONWARNINGS": "error"}
+        call = [sys.executable, "-m", "mlbench", *map(str, arguments)]
+        done = subprocess.run(call, env=environment, capture_output=True, text=True, timeout=300, **more)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def tiny(mlbench, tmp_path_factory):
+    """The smallest stand-in, made by two processes."""
+    folder = tmp_path_factory.mktemp("tiny") / "data"
+    mlbench("data", "make", "synth-musicnet-tiny", "-o", folder, "-j", 2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digests():
+    """Folder -> SHA-256 of each of its files."""
+
+    def of(folder):
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+    return of
