@@ -26,8 +26,8 @@ TEXT_COLUMNS = ("Model", "Features", "Status")
 ABSENT = "–"
 FLOOR = "prior"
 MADE_UP = {
-    "synth-musicnet": "a synthetic stand-in: not figures of MusicNet or mini-MusicNet; never quote them as such",
-    "mini-musicnet-standin": "a synthetic stand-in: not figures of mini-MusicNet; never quote them as such",
+    "synth-musicnet": "a synthetic stand-in: its figures are not those of MusicNet or mini-MusicNet",
+    "mini-musicnet-standin": "a synthetic stand-in: its figures are not those of mini-MusicNet",
     "demo": "made up on the spot: these figures say nothing about real data",
 }
 """What every board of a data set says whose name begins so: a CSV has no other place that could tell."""
