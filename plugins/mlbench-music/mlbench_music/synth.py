@@ -22,11 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from mlbench import MakeContext, Option, UsageError
+from mlbench import MakeContext, UsageError
 from mlbench_music.corpus import Piece, deal, read_corpus
 from mlbench_music.performance import perform
 from mlbench_music.rendering import LABELS, SAMPLES, centres, labels, misaligned, render
 from mlbench_music.soundfont import RATE, SoundFont
+from mlbench_music.variants import CITATION, SIZES, WARNING, Size, name_of, names, options
 
 ENGINE = "numpy-soundfont-1"
 """Raised whenever other bytes are made from the same options."""
@@ -34,61 +35,6 @@ PARTS = ("train", "valid", "test")
 RECIPE, DONE, MANIFEST = "recipe.json", "done.jsonl", "manifest.json"
 PERFORMANCE, AUDIO, ERRORS = range(3)
 """What a recording's random numbers are for; each has its own, so that a knob changes only what it names."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Size:
-    """How much is made: recordings and windows of each, in train, valid and test."""
-
-    recordings: tuple[int, int, int]
-    windows: tuple[int, int, int]
-
-
-SIZES = {
-    "tiny": Size(recordings=(40, 10, 10), windows=(10, 10, 10)),
-    "mini": Size(recordings=(250, 40, 40), windows=(10, 12, 12)),
-    "small": Size(recordings=(250, 40, 40), windows=(25, 25, 25)),
-    "full": Size(recordings=(250, 40, 40), windows=(250, 250, 250)),
-}
-DEFAULT_SIZE = "mini"
-PRESETS: dict[str, dict[str, float]] = {
-    "": {"misalignment_ms": 0.0, "noise_db": 0.0},
-    "hard": {"misalignment_ms": 200.0, "noise_db": 30.0},
-}
-NAME = "synth-musicnet"
-WARNING = "synthetic stand-in: its figures are not those of MusicNet or mini-MusicNet, never quote them as such"
-CITATION = (
-    "Scores: the corpus of music21 (M. S. Cuthbert and C. Ariza, 2010), from your installed copy. "
-    "Sounds: TimGM6mb by Tim Brechbill (GPL-2), from your installed pretty_midi."
-)
-
-
-def names() -> Iterator[tuple[str, str, str]]:
-    """(name, size, preset) of every variant that is known by name."""
-    for preset in PRESETS:
-        for size in SIZES:
-            yield name_of(size, preset), size, preset
-
-
-def name_of(size: str, preset: str) -> str:
-    """``synth-musicnet-full-hard``; the default size goes without saying."""
-    return "-".join([NAME] + [size] * (size != DEFAULT_SIZE) + [preset] * bool(preset))
-
-
-def options(size: str, preset: str) -> tuple[Option, ...]:
-    """The knobs, with the values of a size and a preset."""
-    knobs = PRESETS[preset]
-    return (
-        Option(name="size", default=size, choices=tuple(SIZES), help="How many recordings, and windows of each."),
-        Option(name="seed", default=0, help="Of everything random."),
-        Option(
-            name="misalignment_ms",
-            default=knobs["misalignment_ms"],
-            help="Deviation of the labels' time from the audio's, in milliseconds.",
-        ),
-        Option(name="noise_db", default=knobs["noise_db"], help="Noise above the usual 28 to 60 dB below the music."),
-        Option(name="test_font", default="", help="A General MIDI SoundFont (.sf2) that plays the test part."),
-    )
 
 
 def make(context: MakeContext) -> None:

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from mlbench import MakeContext
 from mlbench.data.formats import read_dataset
 from mlbench.registry.catalog import discover
-from mlbench_music import baseline, corpus, synth
+from mlbench_music import baseline, corpus, synth, variants
 
 PARTS = ("train", "valid", "test")
 
@@ -94,9 +95,9 @@ def test_other_options_do_not_go_on_with_what_is_there(tiny, tmp_path, digests):
     shutil.copytree(tiny, leftover)
     (leftover / synth.RECIPE).write_text('{"seed": 7}')
     (leftover / synth.DONE).write_text("".join(f'{{"group": {i}}}\n' for i in range(60)))
-    options = {option.name: option.default for option in synth.options("tiny", "")}
+    options = {option.name: option.default for option in variants.options("tiny", "")}
     with ThreadPoolExecutor(2) as executor:
-        synth.make(synth.MakeContext(folder=leftover, executor=executor, options=options))
+        synth.make(MakeContext(folder=leftover, executor=executor, options=options))
     assert digests(leftover) == digests(tiny)
 
 
@@ -121,7 +122,7 @@ def _same_home(home):
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
 def test_no_work_and_no_incipit_is_in_two_parts(pieces, size, seed):
     """Movements of one work, versions and transpositions of one tune stay together, with every seed."""
-    counts = synth.SIZES[size].recordings
+    counts = variants.SIZES[size].recordings
     dealt = corpus.deal(pieces, counts, seed)
     assert [len(part) for part in dealt] == list(counts)
     for key in ("work", "incipit", "name"):
@@ -222,7 +223,7 @@ def test_a_wrong_option_is_one_line(mlbench, tmp_path, knobs, message):
 def test_every_variant_is_known_by_name():
     """Four sizes, plain and hard; the hard ones have the knobs of their preset as defaults."""
     datasets = discover().datasets
-    for name, size, preset in synth.names():
+    for name, size, preset in variants.names():
         options = {option.name: option.default for option in datasets[name].spec.options}
         assert options["size"] == size
         assert (options["misalignment_ms"] > 0) == (preset == "hard")
