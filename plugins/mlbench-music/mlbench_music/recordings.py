@@ -48,8 +48,9 @@ def read_audio(path: Path) -> NDArray[np.float32]:
 
     try:
         with warnings.catch_warnings():
-            # Chunks of other programs are skipped; a file that is cut short is checked for here instead.
+            # Chunks of other programs are no matter; a file that is cut short is.
             warnings.simplefilter("ignore", wavfile.WavFileWarning)
+            warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
             rate, samples = wavfile.read(path)
     except Exception as error:  # SciPy's reader raises whatever a broken header makes it raise
         raise DataError(f"{path}: not a wav file that can be read: {type(error).__name__}: {error}") from error

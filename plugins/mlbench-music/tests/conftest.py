@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +47,14 @@ def digests():
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
     return of
+
+
+@pytest.fixture(scope="session")
+def shared_music():
+    """The folder with a genuine label file of MusicNet; it must be there in CI."""
+    root = Path(os.environ.get("MLBENCH_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
+    if not (root / "musicnet").is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"{root / 'musicnet'} is missing: set MLBENCH_SHARED_DATA")
+        pytest.skip("MLBENCH_SHARED_DATA names no folder with musicnet/2382.csv")
+    return root / "musicnet"
