@@ -177,7 +177,7 @@ def test_the_best_twelve_are_drawn_and_the_floor(tmp_path: Path) -> None:
     words = _words(tmp_path / "curves.svg")
     test = [word.split()[1] for word in words if word.startswith("0.") and "  " in word and not word.startswith("0.9")]
     assert test == [*(f"model-{i}" for i in range(39, 27, -1)), "prior"]
-    assert "toy: the best 12 of 30" in words
+    assert "toy, the best 12 of 30" in words
 
 
 def test_without_train_curves(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def plot_curves(title: str, lines: Sequence[Line], path: Path) -> None:
     drawn = [line for line in ranked if not line.floor][:MOST_CURVES]
     drawn += [line for line in ranked if line.floor]
     if len(drawn) < len(ranked):
-        title = f"{title}: the best {MOST_CURVES} of {sum(not line.floor for line in ranked)}"
+        title = f"{title}, the best {MOST_CURVES} of {sum(not line.floor for line in ranked)}"
     _write(path, (11, 4.6 + 0.25 * len(drawn)), lambda figure: _draw_curves(figure, title, drawn))
 
 
@@ -179,7 +179,7 @@ def _draw_frequencies(axes: Axes, dataset: Dataset, labels: NDArray[np.intp]) ->
     if k > MANY:  # most are rare: without it they would all lie on the axis
         rarest = min(float(values[values > 0].min(initial=top)) for values in share.values())
         axes.set(yscale="log", ylim=(rarest / 2, 2 * top))
-    axes.set_ylabel("share of rows that have it")
+    axes.set_ylabel("share of rows")
     axes.set_xlabel("label index")
     legend = axes.legend(
         handles, names, fontsize="small", loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False, borderpad=0
@@ -193,7 +193,7 @@ def _draw_frequencies(axes: Axes, dataset: Dataset, labels: NDArray[np.intp]) ->
 def _name_ticks(axes: Axes, names: Sequence[str]) -> None:
     if not 0 < len(names) <= MOST_NAMED:
         return
-    shown = [one_line(name, 18) for name in names]
+    shown = [one_line(name, 22) for name in names]
     upright = sum(map(len, shown)) > 60
     axes.set_xticks(range(len(shown)), shown, parse_math=False, fontsize="small")
     if upright:
