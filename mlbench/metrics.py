@@ -117,6 +117,39 @@ def roc_auc(Y: Labels, scores: Scores, average: Literal["micro", "macro"] | None
     return values if average is None else _mean_of_defined(values)
 
 
+def precision_recall_curve(Y: Labels, scores: Scores) -> tuple[Floats, Floats]:
+    """Precision and recall, all entries ranked together, from the highest score down.
+
+    One point a distinct score, but for those between two others of the same recall: the points of
+    scikit-learn's ``precision_recall_curve(..., drop_intermediate=True)``, in the other order. There are
+    at most two for each positive, however many entries there are.
+
+    Args:
+        Y: Labels (n, k), 0 or 1, with a positive.
+        scores: Scores (n, k).
+
+    Returns:
+        Precision and recall, each (points,); first precision 1 at recall 0, last the share of positives
+        at recall 1.
+
+    Raises:
+        ValueError: There is no positive, so that there is no recall.
+    """
+    Y, scores = _checked(Y, scores)
+    positives, values = np.sort(scores[Y == 1], axis=None), np.sort(scores, axis=None)
+    if not len(positives):
+        raise ValueError("recall is undefined without a positive")
+    thresholds = np.unique(positives)[::-1]
+    above = len(values) - np.searchsorted(values, thresholds, side="right")
+    # Recall rises at each threshold; after it, only precision falls, until just above the next.
+    found = np.repeat(np.append(0, _counts_at_or_above(positives, thresholds)), 2)
+    starts, ends = np.append(0, _counts_at_or_above(values, thresholds)), np.append(above, len(values))
+    decided = np.stack([starts, ends], axis=1).ravel()
+    new = np.append(True, np.diff(decided) > 0)
+    precision = np.append(1.0, found[1:] / np.maximum(decided[1:], 1))
+    return precision[new], (found / len(positives))[new]
+
+
 # --------------------------------------------------------------------------------- rankings of rows
 class _Ranking:
     """What every figure of rankings within rows is made of, one value a row, from one pass.

@@ -77,6 +77,11 @@ def _trials(folder: Path) -> list[list[str]]:
     return found
 
 
+def _curves(folder: Path) -> dict[str, bytes]:
+    """The curves of all jobs, by job."""
+    return {path.parent.name: path.read_bytes() for path in (folder / "runs" / "jobs").glob("*/curves.json")}
+
+
 def _processes_of(folder: Path) -> list[bytes]:
     """Commands of living processes that work below ``folder``."""
     found = []
@@ -130,6 +135,8 @@ def test_killed_runs_end_in_the_same_board(tmp_path: Path, environment: dict[str
     assert kills > 0
     assert _rows(tmp_path / "rough") == _rows(tmp_path / "calm")
     assert _trials(tmp_path / "rough") == _trials(tmp_path / "calm")
+    assert _curves(tmp_path / "rough") == _curves(tmp_path / "calm")
+    assert all(b'"train"' in data for data in _curves(tmp_path / "calm").values())
     assert list((tmp_path / "rough" / "runs" / "work").iterdir()) == []
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mlbench.cli.options import runs_option
+from mlbench.cli.plot import plot_board
 from mlbench.cli.tables import show_board
 from mlbench.errors import UnknownName, UsageError
 from mlbench.ranking.leaderboard import boards, leaderboard, to_csv
@@ -19,19 +20,27 @@ WRITERS = {"csv": to_csv, "markdown": to_markdown, "html": to_html}
 @click.command("leaderboard")
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
 @click.option("--format", "form", type=click.Choice(["table", *WRITERS]), default="table", show_default=True)
+@click.option(
+    "--curves",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw the precision-recall curves of one board, train and test, to this .png or .svg too.",
+)
 @runs_option
-def leaderboard_command(datasets: tuple[str, ...], form: str, runs: Path) -> None:
+def leaderboard_command(datasets: tuple[str, ...], form: str, curves: Path | None, runs: Path) -> None:
     """Print the leaderboards of finished jobs: one for each data set and budget."""
-    found = boards(Ledger(runs).records())
+    ledger = Ledger(runs)
+    found = boards(ledger.records())
     if not found:
         raise UsageError(f"no finished job in {runs}: start with `mlbench run`")
     names = [name for name, _ in found]
     for asked in datasets:
         if asked not in names:
             raise UnknownName("leaderboard", asked, names)
-    for (name, _), records in found.items():
-        if datasets and name not in datasets:
-            continue
+    found = {key: records for key, records in found.items() if not datasets or key[0] in datasets}
+    if curves is not None:
+        plot_board(found, ledger, curves)
+    for records in found.values():
         rows = leaderboard(records)
         if form == "table":
             show_board(rows)

@@ -10,6 +10,7 @@ import click
 from mlbench import __version__
 from mlbench.cli.data import data
 from mlbench.cli.leaderboard import leaderboard_command
+from mlbench.cli.plot import plot
 from mlbench.cli.plugins import plugins
 from mlbench.cli.run import run
 from mlbench.errors import MlbenchError
@@ -26,6 +27,7 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(plugins)
+data.add_command(plot)
 cli.add_command(data)
 cli.add_command(leaderboard_command)
 

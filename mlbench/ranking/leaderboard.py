@@ -101,21 +101,32 @@ def leaderboard(records: Iterable[Record], preferred: Collection[str] = ()) -> l
         preferred: Ids of jobs to take where a model was run in several versions or on several devices;
             else the newest version is taken.
     """
-    variants: dict[tuple[str, str], dict[tuple[Any, ...], list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        job = record.job
-        variant = (_version_key(job["plugin_version"]), _version_key(job["features_plugin_version"]), job["device"])
-        variants[job["model"], job["features"]][variant].append(record)
-    rows = []
-    for candidates in variants.values():
-        wanted = [variant for variant, group in candidates.items() if any(r.id in preferred for r in group)]
-        rows.append(_row(candidates[max(wanted or candidates)]))
-    rows.sort(key=_order)
+    rows = sorted((_row(seeds) for seeds in records_of_rows(records, preferred)), key=_order)
     figures = [float(row["average_precision_micro"]) for row in rows if row["average_precision_micro"]]
     for row in rows:
         if row["average_precision_micro"]:
             row["rank"] = str(1 + sum(other > float(row["average_precision_micro"]) for other in figures))
     return rows
+
+
+def records_of_rows(records: Iterable[Record], preferred: Collection[str] = ()) -> list[list[Record]]:
+    """The records, a seed each, that a row of ``leaderboard`` is made from, for each row, unranked."""
+    variants: dict[tuple[str, str], dict[tuple[Any, ...], list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        job = record.job
+        variant = (_version_key(job["plugin_version"]), _version_key(job["features_plugin_version"]), job["device"])
+        variants[job["model"], job["features"]][variant].append(record)
+    chosen = []
+    for candidates in variants.values():
+        wanted = [variant for variant, group in candidates.items() if any(r.id in preferred for r in group)]
+        chosen.append(sorted(candidates[max(wanted or candidates)], key=lambda record: record.job["seed"]))
+    return chosen
+
+
+def shown_record(seeds: Sequence[Record]) -> Record:
+    """The one that stands for its row: the first that is not ok, else the best on valid."""
+    bad = next((record for record in seeds if record.status != "ok"), None)
+    return bad or max(seeds, key=lambda record: record.figures["valid"]["average_precision_micro"] or 0.0)
 
 
 def to_csv(rows: Sequence[Row]) -> str:
@@ -152,9 +163,7 @@ def write_text(path: Path, text: str) -> None:
 
 def _row(seeds: Sequence[Record]) -> Row:
     """One row from the records of one model on one representation, a seed each."""
-    seeds = sorted(seeds, key=lambda record: record.job["seed"])
-    bad = next((record for record in seeds if record.status != "ok"), None)
-    shown = bad or max(seeds, key=lambda record: record.figures["valid"]["average_precision_micro"] or 0.0)
+    shown = shown_record(seeds)
     values: dict[str, Any] = {
         **{name: shown.dataset.get(name) for name in COLUMNS if name.startswith("n_")},
         "model": shown.job["model"],
@@ -175,7 +184,7 @@ def _row(seeds: Sequence[Record]) -> Row:
         "dataset": shown.dataset["name"],
         "dataset_sha256": shown.dataset["sha256"],
     }
-    if bad is None:
+    if shown.status == "ok":
         for name in TEST_FIGURES:
             values[name] = _mean(record.figures["test"][name] for record in seeds)
         values["default_average_precision_micro"] = _mean(record.default_average_precision_micro for record in seeds)

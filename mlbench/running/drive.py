@@ -16,9 +16,10 @@ from mlbench import __version__
 from mlbench.data.cache import write_job_data
 from mlbench.data.dataset import Dataset, Split, is_sparse
 from mlbench.errors import InvalidScores, LedgerError, one_line
-from mlbench.metrics import average_precision, best_threshold, figures, roc_auc
+from mlbench.metrics import Labels, average_precision, best_threshold, figures, roc_auc
 from mlbench.registry.specs import Scores
-from mlbench.running.job import SCORES_TEST, SCORES_VALID, Order, Outcome
+from mlbench.running.curves import CURVES, Curve, curve, curve_rows, write_curves
+from mlbench.running.job import SCORES_TEST, SCORES_TRAIN, SCORES_VALID, Order, Outcome
 from mlbench.running.ledger import Ledger, Record, WorkFolder
 from mlbench.running.plan import Job
 from mlbench.running.scoring import checked_scores
@@ -143,8 +144,8 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
     status, error, found, threshold = outcome.status, outcome.error, {}, None
     if status == "ok":
         try:
-            valid = _raw_scores(work.path / SCORES_VALID, dataset.valid)
-            test = _raw_scores(work.path / SCORES_TEST, dataset.test)
+            valid = _raw_scores(work.path / SCORES_VALID, dataset.valid.Y)
+            test = _raw_scores(work.path / SCORES_TEST, dataset.test.Y)
         except InvalidScores as problem:
             status, error = "invalid_scores", str(problem)
         else:
@@ -154,7 +155,9 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
                 "test": _plain(figures(dataset.test.Y, test, threshold)),
             }
             _write_per_label(work.path / PER_LABEL, dataset, test)
-            names += [SCORES_VALID, SCORES_TEST, PER_LABEL]
+            curves = {"valid": curve(dataset.valid.Y, valid), "test": curve(dataset.test.Y, test)}
+            write_curves(work.path / CURVES, {**_train_curve(work.path / SCORES_TRAIN, dataset.train), **curves})
+            names += [SCORES_VALID, SCORES_TEST, PER_LABEL, CURVES]
     best = best_line(lines, job.budget.metric)
     record = Record(
         id=job.id,
@@ -191,13 +194,22 @@ def _tune_seconds(job: Job, lines: Sequence[TrialLine], best: TrialLine | None) 
     return spent if best is None or job.refit_on_both else spent - best.fit_seconds
 
 
-def _raw_scores(path: Path, split: Split) -> Scores:
+def _raw_scores(path: Path, Y: Labels) -> Scores:
     """What the child wrote, checked anew: it is a plugin's process."""
     try:
         scores = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InvalidScores(f"{path.name} cannot be read: {error}") from error
-    return checked_scores(scores, (len(split), split.Y.shape[1]))
+    return checked_scores(scores, Y.shape)
+
+
+def _train_curve(path: Path, train: Split) -> dict[str, Curve]:
+    """The curve of train by its name, or nothing: a job is no worse for not having one."""
+    try:
+        Y = train.Y[curve_rows(len(train))]
+        return {"train": curve(Y, _raw_scores(path, Y))}
+    except (InvalidScores, ValueError):
+        return {}
 
 
 def _plain(values: dict[str, float]) -> dict[str, float | None]:

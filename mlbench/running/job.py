@@ -15,6 +15,7 @@ import platform
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from mlbench.errors import PluginError
 from mlbench.registry.catalog import Origin, load_model
 from mlbench.registry.specs import FitContext, ModelSpec, Scorer, Scores
 from mlbench.running import isolate
+from mlbench.running.curves import curve_rows
 from mlbench.running.scoring import score_rows
 from mlbench.running.study_log import StudyLog
 from mlbench.running.tuning import Settings, best_line, classify, params_of, tune
@@ -36,6 +38,12 @@ from mlbench.running.tuning import Settings, best_line, classify, params_of, tun
 OUTCOME = "outcome.json"
 SCORES_VALID = "scores-valid.npy"
 SCORES_TEST = "scores-test.npy"
+SCORES_TRAIN = "scores-train.npy"
+"""Of ``curve_rows`` of train; for the train curve alone, and not kept."""
+CURVE = "curve"
+"""The phase in which train rows are scored."""
+CURVE_SHARE = 0.1
+"""Of the time that a trial has: train rows are not scored if that would take longer."""
 LIBRARIES = ("numpy", "scipy", "sklearn", "optuna", "xgboost", "lightgbm", "torch")
 
 
@@ -58,6 +66,7 @@ class Order:
         tune_seconds: What is left for tuning.
         trial_seconds: What a trial may take.
         memory_limit: Bytes.
+        score_train: Whether to score train rows, for the train curve.
         parent: Process id of the parent; ``supervise`` fills it in.
     """
 
@@ -75,6 +84,7 @@ class Order:
     tune_seconds: float
     trial_seconds: float
     memory_limit: int
+    score_train: bool = True
     parent: int = 0
 
 
@@ -116,6 +126,7 @@ class _Run:
         self.work = Path(order.work)
         self.log = StudyLog(Path(order.study))
         self.seconds: dict[str, float] = {}
+        self.new_best: tuple[int, Scorer] | None = None
 
     def say(self, phase: str, **more: Any) -> None:
         """Tell the parent where we are."""
@@ -142,12 +153,16 @@ class _Run:
                 scorer = spec.fit(spec.prepare(data.both, context), params_of(spec, best), context)
                 self.seconds["fit_seconds"] = time.monotonic() - clock
                 save_scores(self.work / SCORES_TEST, self.predict(scorer, data.X_test, k))
+                shutil.copyfile(best_file(self.work, "valid", best.number), self.work / SCORES_VALID)
+                self.score_train(scorer, data, self.work / SCORES_TRAIN, self.order.trial_seconds)
             else:
                 self.seconds["fit_seconds"] = best.fit_seconds
                 self.seconds["predict_seconds"] = best.predict_seconds
+                # Copied, not moved: a kill from here on must find them again.
                 shutil.copyfile(best_file(self.work, "test", best.number), self.work / SCORES_TEST)
-            # Copied, not moved: a kill from here on must find them again.
-            shutil.copyfile(best_file(self.work, "valid", best.number), self.work / SCORES_VALID)
+                shutil.copyfile(best_file(self.work, "valid", best.number), self.work / SCORES_VALID)
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(best_file(self.work, "train", best.number), self.work / SCORES_TRAIN)
         except KeyboardInterrupt:
             raise
         except PluginError as error:
@@ -176,7 +191,15 @@ class _Run:
             save_scores(best_file(self.work, "valid", number), scores)
             if not self.order.refit_on_both:
                 save_scores(best_file(self.work, "test", number), self.predict(scorer, data.X_test, k))
+                self.new_best = number, scorer
             return self.seconds.get("predict_seconds", 0.0)
+
+        def on_end() -> None:
+            # Now, not at the end: a resumed run has the scores of an earlier best, but not its model.
+            if self.new_best is not None:
+                (number, scorer), self.new_best = self.new_best, None
+                seconds = min(self.order.trial_seconds, self.order.tune_seconds)
+                self.score_train(scorer, data, best_file(self.work, "train", number), seconds)
 
         tune(
             spec,
@@ -186,6 +209,7 @@ class _Run:
             self.log,
             on_trial=lambda number: self.say("trial", number=number),
             on_best=on_best,
+            on_end=on_end,
             prepared=prepared,
         )
 
@@ -197,6 +221,23 @@ class _Run:
         scores = score_rows(scorer, X, k)
         self.seconds["predict_seconds"] = time.monotonic() - clock
         return scores
+
+    def score_train(self, scorer: Scorer, data: JobData, path: Path, seconds: float) -> None:
+        """Write scores of some train rows; harmless: whatever goes wrong, or would take long, is left out."""
+        if not self.order.score_train:
+            return
+        rows = curve_rows(len(data.train))
+        expected = self.seconds["predict_seconds"] * len(rows) / data.X_test.shape[0]
+        if expected > CURVE_SHARE * seconds:
+            print(f"no train curve: scoring {len(rows)} rows would take {expected:.0f} s")
+            return
+        self.say(CURVE)
+        try:
+            save_scores(path, score_rows(scorer, data.train.X, data.train.Y.shape[1], rows))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may even call sys.exit
+            traceback.print_exception(error)
 
     def outcome(self, status: str, error: str | None) -> Outcome:
         return Outcome(

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlbench.data.dataset import Matrix, blocks
 from mlbench.errors import InvalidScores
 from mlbench.registry.specs import Scorer, Scores
 
 
-def score_rows(scorer: Scorer, X: Matrix, n_labels: int) -> Scores:
+def score_rows(scorer: Scorer, X: Matrix, n_labels: int, some: NDArray[np.intp] | None = None) -> Scores:
     """Scores (n, k), float32 or float64, asked for block by block.
+
+    Args:
+        scorer: The model.
+        X: Features (n, d).
+        n_labels: k.
+        some: Which rows of ``X``, in this order; all of them if None.
 
     Raises:
         InvalidScores: Something other than finite floats of that shape came back.
     """
-    n = X.shape[0]
+    n = X.shape[0] if some is None else len(some)
     out: Scores | None = None
     for rows in blocks(n):
-        block = checked_scores(scorer(X[rows]), (rows.stop - rows.start, n_labels))
+        block = checked_scores(scorer(X[rows if some is None else some[rows]]), (rows.stop - rows.start, n_labels))
         if out is None:
             out = np.empty((n, n_labels), dtype=np.float32 if block.dtype.itemsize <= 4 else np.float64)
         out[rows] = block

@@ -1,7 +1,8 @@
 """Seeing one job through in child processes, until there is an outcome.
 
 A trial that runs over its time costs its process, not the study: the trial is logged as failed and a
-new process goes on with the next. When tuning time is over the best so far is fitted.
+new process goes on with the next. When tuning time is over the best so far is fitted. Scoring train rows
+for a curve has a clock of its own; if the process dies or hangs there, what it was at is done again without.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlbench.running import isolate
-from mlbench.running.job import OUTCOME, Order, Outcome
+from mlbench.running.job import CURVE, OUTCOME, Order, Outcome
 from mlbench.running.study_log import StudyLog, TrialLine
 from mlbench.running.tuning import best_line
 
@@ -31,7 +32,7 @@ class Limits:
 
     Attributes:
         timeout: All tuning, over all processes of the job.
-        trial_timeout: One trial, preparing, or the final fit.
+        trial_timeout: One trial, preparing, the final fit, or scoring train rows.
     """
 
     timeout: float
@@ -59,6 +60,9 @@ def _see_through(order: Order, limits: Limits) -> Outcome:
         left = 0.0 if tuning_is_over else max(0.0, limits.timeout - spent)
         ending = _one_process(replace(order, tune_seconds=left, parent=os.getpid()), limits, work)
         phase = ending.last.get("phase", "start")
+        if phase == CURVE and order.score_train and not _has_outcome(ending, work):
+            order = replace(order, score_train=False)  # what no figure needs shall cost no figure
+            continue
         if ending.kind != "timeout":
             return _outcome(ending, phase, work)
         lines = log.read()
@@ -95,10 +99,13 @@ def _one_process(order: Order, limits: Limits, work: Path) -> isolate.Ending:
     )
 
 
+def _has_outcome(ending: isolate.Ending, work: Path) -> bool:
+    return ending.kind == "exit" and ending.code == 0 and (work / OUTCOME).exists()
+
+
 def _outcome(ending: isolate.Ending, phase: str, work: Path) -> Outcome:
-    path = work / OUTCOME
-    if ending.kind == "exit" and ending.code == 0 and path.exists():
-        return Outcome(**json.loads(path.read_text(encoding="utf-8")))
+    if _has_outcome(ending, work):
+        return Outcome(**json.loads((work / OUTCOME).read_text(encoding="utf-8")))
     where = f"in trial {ending.last['number']}" if phase == "trial" else f"at {phase}"
     if ending.kind == "signal":
         name = isolate.signal_name(ending.code)

@@ -63,6 +63,7 @@ def tune(
     *,
     on_trial: Callable[[int], None],
     on_best: Callable[[int, Scores, Scorer], float],
+    on_end: Callable[[], None] = lambda: None,
     prepared: Any,
 ) -> None:
     """Run the trials that ``log`` lacks.
@@ -76,6 +77,7 @@ def tune(
         on_trial: Told a trial's number before it starts.
         on_best: Told (number, valid scores, scorer) of a new best before it is logged, so that what it
             stores is there whenever the log says so; returns the seconds that it predicted.
+        on_end: Called after each trial before it is logged; what it takes is no part of the trial's seconds.
         prepared: What ``spec.prepare`` gave.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -107,6 +109,7 @@ def tune(
             distributions={name: distribution_to_json(d) for name, d in frozen.distributions.items()},
             attributes=frozen.system_attrs,
         )
+        on_end()
         log.append(line)
         lines.append(line)
 
