@@ -15,9 +15,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from packaging.version import InvalidVersion, Version
 
 from mlbench.errors import DataError
+from mlbench.ranking.intervals import fold_seeds, rank_ranges
+from mlbench.running.bootstrap import interval
 from mlbench.running.ledger import Record
 from mlbench.running.plan import PROTOCOL
 
@@ -101,12 +105,42 @@ def leaderboard(records: Iterable[Record], preferred: Collection[str] = ()) -> l
         preferred: Ids of jobs to take where a model was run in several versions or on several devices;
             else the newest version is taken.
     """
-    rows = sorted((_row(seeds) for seeds in records_of_rows(records, preferred)), key=_order)
+    chosen = records_of_rows(records, preferred)
+    rows = [_row(seeds) for seeds in chosen]
+    _add_intervals(rows, chosen)
+    rows.sort(key=_order)
     figures = [float(row["average_precision_micro"]) for row in rows if row["average_precision_micro"]]
     for row in rows:
         if row["average_precision_micro"]:
             row["rank"] = str(1 + sum(other > float(row["average_precision_micro"]) for other in figures))
     return rows
+
+
+def replicates_of(seeds: Sequence[Record], name: str) -> NDArray[np.float64] | None:
+    """The replicates, shape (R,), of a test figure of a row, its seeds folded in; None where one has none."""
+    if any(name not in record.replicates for record in seeds):
+        return None
+    shown = seeds[0].job
+    values = [[np.nan if value is None else value for value in record.replicates[name]] for record in seeds]
+    return fold_seeds(values, f"{shown['model']}\n{shown['features']}")
+
+
+def _add_intervals(rows: Sequence[Row], chosen: Sequence[Sequence[Record]]) -> None:
+    """Fill in the ends of the intervals, and the ranks that cannot be told apart when all rows have replicates."""
+    values: dict[str, float] = {}
+    found: dict[str, NDArray[np.float64]] = {}
+    for number, (row, seeds) in enumerate(zip(rows, chosen, strict=True)):
+        for name in ("average_precision_micro", "average_precision_macro"):
+            replicates = replicates_of(seeds, name) if row[name] else None
+            if replicates is not None:
+                row[f"{name}_low"], row[f"{name}_high"] = map(repr, interval(replicates).tolist())
+                if name == "average_precision_micro":
+                    found[str(number)] = replicates
+        if row["average_precision_micro"]:
+            values[str(number)] = float(row["average_precision_micro"])
+    if found.keys() == values.keys():
+        for key, (low, high) in rank_ranges(values, found).items():
+            rows[int(key)] |= {"rank_low": str(low), "rank_high": str(high)}
 
 
 def records_of_rows(records: Iterable[Record], preferred: Collection[str] = ()) -> list[list[Record]]:

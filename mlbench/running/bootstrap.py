@@ -17,12 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from mlbench.data.dataset import Split
+
 N_REPLICATES = 1_000
+LEVEL = 0.95
 CELLS = 1 << 18
 """Products that are held in memory together."""
 FEW_UNITS = 256
@@ -44,15 +49,35 @@ class Replicates:
     macro: Floats
     per_label: Floats
 
+    def intervals(self) -> tuple[list[float], list[float]]:
+        """Lower and upper ends of each label's interval at ``LEVEL``, NaN where too few replicates define it.
+
+        Where a label is rare, the replicates without it say nothing; with less than half of them left there
+        is no interval.
+        """
+        ends = np.full((2, len(self.per_label)), np.nan)
+        known = np.mean(~np.isnan(self.per_label), axis=1) >= 0.5
+        if known.any():
+            ends[:, known] = interval(self.per_label[known])
+        return ends[0].tolist(), ends[1].tolist()
+
+
+def interval(replicates: Floats) -> Floats:
+    """The percentile interval at ``LEVEL`` over the last axis: shape (2, ...)."""
+    tail = 50 * (1 - LEVEL)
+    ends: Floats = np.nanpercentile(replicates, [tail, 100 - tail], axis=-1)
+    return ends
+
 
 def units(n: int, groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """What is drawn together, numbered from 0 in the order of group keys: shape (n,); rows where there are no groups."""
+    """What is drawn together, numbered from 0 in the order of its keys: shape (n,); rows where there are no groups."""
     if groups is None:
         return np.arange(n)
     numbers: NDArray[np.int64] = np.unique(groups, return_inverse=True)[1].astype(np.int64)
     return numbers
 
 
+@lru_cache(maxsize=2)
 def weights(sha256: str, n_units: int, n_replicates: int = N_REPLICATES) -> NDArray[np.uint16]:
     """How often each unit is drawn in each replicate: shape (n_units, n_replicates), columns sum to n_units.
 
@@ -68,8 +93,14 @@ def weights(sha256: str, n_units: int, n_replicates: int = N_REPLICATES) -> NDAr
     return np.ascontiguousarray(drawn.T)
 
 
+def bootstrap_test(test: Split, scores: NDArray[np.floating[Any]], sha256: str) -> Replicates:
+    """The replicates of a model's test scores, shape (n, k), paired with every other model's on the same data."""
+    unit = units(len(test), test.groups)
+    return bootstrap(test.Y, scores, unit, weights(sha256, int(unit.max()) + 1))
+
+
 def bootstrap(
-    Y: NDArray[np.uint8], scores: NDArray[np.floating], unit: NDArray[np.int64], weight: NDArray[np.uint16]
+    Y: NDArray[np.uint8], scores: NDArray[np.floating[Any]], unit: NDArray[np.int64], weight: NDArray[np.uint16]
 ) -> Replicates:
     """Micro, macro and per-label average precision of every replicate.
 
@@ -79,7 +110,7 @@ def bootstrap(
         unit: What each row belongs to, shape (n,).
         weight: Shape (units, R).
     """
-    n, k = Y.shape
+    k = Y.shape[1]
     truth = Y == 1
     drawn = weight.astype(np.float64)
     micro = _replicates(truth.ravel(), np.ravel(scores), np.repeat(unit, k), drawn)
@@ -92,7 +123,7 @@ def bootstrap(
 
 
 def _replicates(
-    truth: NDArray[np.bool_], scores: NDArray[np.floating], unit: NDArray[np.int64], drawn: Floats
+    truth: NDArray[np.bool_], scores: NDArray[np.floating[Any]], unit: NDArray[np.int64], drawn: Floats
 ) -> Floats:
     """One ranking: shape (R,); NaN where no positive was drawn."""
     thresholds = np.unique(scores[truth])
@@ -145,8 +176,10 @@ class _Cumulative:
     def sum_over(self, rows: slice, values: Floats) -> Floats:
         """Sum of ``values`` (rows, R) over the drawn entries at these thresholds: shape (R,)."""
         if self.dense is not None:  # a small product, in place of a pass over all of (rows, R)
-            return ((self.counts[rows].T @ values) * self.drawn).sum(axis=0)
-        return np.einsum("ij,ij->j", self.counts[rows] @ self.drawn, values)
+            sums: Floats = ((self.counts[rows].T @ values) * self.drawn).sum(axis=0)
+        else:
+            sums = np.einsum("ij,ij->j", self.counts[rows] @ self.drawn, values)
+        return sums
 
     def total(self) -> Floats:
         """Drawn entries in all, shape (R,)."""

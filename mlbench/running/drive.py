@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlbench import __version__
 from mlbench.data.cache import write_job_data
@@ -18,6 +19,7 @@ from mlbench.data.dataset import Dataset, Split, is_sparse
 from mlbench.errors import InvalidScores, LedgerError, one_line
 from mlbench.metrics import Labels, average_precision, best_threshold, figures, roc_auc
 from mlbench.registry.specs import Scores
+from mlbench.running.bootstrap import Replicates, bootstrap_test
 from mlbench.running.curves import CURVES, Curve, curve, curve_rows, write_curves
 from mlbench.running.job import SCORES_TEST, SCORES_TRAIN, SCORES_VALID, Order, Outcome
 from mlbench.running.ledger import Ledger, Record, WorkFolder
@@ -29,6 +31,7 @@ from mlbench.running.tuning import best_line, n_trials
 
 PER_LABEL = "per_label.csv"
 TRIALS = "trials.csv"
+LIMITS = ("average_precision_low", "average_precision_high")
 SMALL = 2_000_000
 """Stored feature values up to which a job gets one thread: on two cores, waiting for each other cost
 boosted trees five times what the second core brought."""
@@ -141,7 +144,7 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
     names = [TRIALS]
     if (work.path / LOG).exists():
         names.append(LOG)
-    status, error, found, threshold = outcome.status, outcome.error, {}, None
+    status, error, found, replicates, threshold = outcome.status, outcome.error, {}, {}, None
     if status == "ok":
         try:
             valid = _raw_scores(work.path / SCORES_VALID, dataset.valid.Y)
@@ -154,7 +157,12 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
                 "valid": _plain(figures(dataset.valid.Y, valid, threshold)),
                 "test": _plain(figures(dataset.test.Y, test, threshold)),
             }
-            _write_per_label(work.path / PER_LABEL, dataset, test)
+            bootstrapped = bootstrap_test(dataset.test, test, job.source.sha256)
+            replicates = {
+                "average_precision_micro": _numbers(bootstrapped.micro),
+                "average_precision_macro": _numbers(bootstrapped.macro),
+            }
+            _write_per_label(work.path / PER_LABEL, dataset, test, bootstrapped)
             curves = {"valid": curve(dataset.valid.Y, valid), "test": curve(dataset.test.Y, test)}
             write_curves(work.path / CURVES, {**_train_curve(work.path / SCORES_TRAIN, dataset.train), **curves})
             names += [SCORES_VALID, SCORES_TEST, PER_LABEL, CURVES]
@@ -166,6 +174,7 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
         error=error,
         dataset=_describe(dataset, job.source.sha256),
         figures=found,
+        replicates=replicates,
         threshold=threshold,
         default_average_precision_micro=lines[0].average_precision_micro if lines else None,
         default_params=dict(job.model.spec.defaults),
@@ -212,6 +221,10 @@ def _train_curve(path: Path, train: Split) -> dict[str, Curve]:
         return {}
 
 
+def _numbers(values: NDArray[np.float64]) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values.tolist()]
+
+
 def _plain(values: dict[str, float]) -> dict[str, float | None]:
     """JSON has no NaN: an undefined figure is None."""
     return {name: None if math.isnan(value) else value for name, value in values.items()}
@@ -233,7 +246,7 @@ def _describe(dataset: Dataset, sha256: str) -> dict[str, Any]:
     }
 
 
-def _write_per_label(path: Path, dataset: Dataset, scores: Scores) -> None:
+def _write_per_label(path: Path, dataset: Dataset, scores: Scores, replicates: Replicates) -> None:
     assert dataset.test is not None
     Y = dataset.test.Y
     columns = zip(
@@ -241,10 +254,11 @@ def _write_per_label(path: Path, dataset: Dataset, scores: Scores) -> None:
         dataset.train.Y.sum(axis=0, dtype=int).tolist(),
         Y.sum(axis=0, dtype=int).tolist(),
         average_precision(Y, scores, None).tolist(),
+        *replicates.intervals(),
         roc_auc(Y, scores, None).tolist(),
         strict=True,
     )
-    header = ("label", "n_positives_train", "n_positives_test", "average_precision", "roc_auc")
+    header = ("label", "n_positives_train", "n_positives_test", "average_precision", *LIMITS, "roc_auc")
     _write_csv(path, header, ([_cell(value) for value in row] for row in columns))
 
 

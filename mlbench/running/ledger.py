@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -42,6 +42,8 @@ class Record:
         dataset: Name, sizes of parts, labels, groups.
         figures: ``{"test": {...}, "valid": {...}}``, each with every figure of ``mlbench.metrics``; a
             figure that is undefined is None.
+        replicates: ``average_precision_micro`` and ``average_precision_macro`` of test in each bootstrap
+            replicate (``mlbench.running.bootstrap``); None where a replicate has no positive.
         threshold: Decisions are ``scores >= threshold``; fitted on valid.
         default_average_precision_micro: Of trial 0, on valid.
         default_params: Of trial 0.
@@ -66,6 +68,7 @@ class Record:
     error: str | None
     dataset: Mapping[str, Any]
     figures: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    replicates: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     threshold: float | None = None
     default_average_precision_micro: float | None = None
     default_params: Mapping[str, Any] = field(default_factory=dict)
@@ -85,6 +88,8 @@ class Record:
     def to_json(self) -> str:
         """The text of ``record.json``."""
         body = asdict(self)
+        if not self.replicates:  # as records were written before there were any
+            del body["replicates"]
         return json.dumps({**body, "sha256": _body_hash(body)}, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
     @classmethod
