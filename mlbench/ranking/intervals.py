@@ -76,9 +76,11 @@ def rank_ranges(values: Mapping[str, float], replicates: Mapping[str, Floats]) -
     """
     names = list(values)
     pairs = list(combinations(names, 2))
+    if not pairs:
+        return dict.fromkeys(names, (1, 1))
     gaps = np.array([values[one] - values[other] for one, other in pairs])
-    paired = np.array([replicates[one] - replicates[other] for one, other in pairs]).reshape(len(pairs), -1)
-    errors = np.nanstd(paired, axis=1, ddof=1) if len(pairs) else np.zeros(0)
+    paired = np.array([replicates[one] - replicates[other] for one, other in pairs])
+    errors = np.nanstd(paired, axis=1, ddof=1)
     varying = errors > 0
     critical = 0.0
     if varying.any():
