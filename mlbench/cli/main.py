@@ -8,6 +8,7 @@ import sys
 import click
 
 from mlbench import __version__
+from mlbench.cli.compare import compare
 from mlbench.cli.data import data
 from mlbench.cli.leaderboard import leaderboard_command
 from mlbench.cli.plot import plot
@@ -30,6 +31,7 @@ cli.add_command(plugins)
 data.add_command(plot)
 cli.add_command(data)
 cli.add_command(leaderboard_command)
+cli.add_command(compare)
 
 
 def main() -> None:
