@@ -20,6 +20,7 @@ from mlbench.errors import InvalidScores, LedgerError, one_line
 from mlbench.metrics import Labels, average_precision, best_threshold, figures, roc_auc
 from mlbench.registry.specs import Scores
 from mlbench.running.bootstrap import Replicates, bootstrap_test
+from mlbench.running.calibration import CALIBRATED, calibrated_average_precision
 from mlbench.running.curves import CURVES, Curve, curve, curve_rows, write_curves
 from mlbench.running.job import SCORES_TEST, SCORES_TRAIN, SCORES_VALID, Order, Outcome
 from mlbench.running.ledger import Ledger, Record, WorkFolder
@@ -153,9 +154,10 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
             status, error = "invalid_scores", str(problem)
         else:
             threshold = best_threshold(dataset.valid.Y, valid)
+            calibrated = calibrated_average_precision(dataset.valid.Y, valid, dataset.test.Y, test)
             found = {
                 "valid": _plain(figures(dataset.valid.Y, valid, threshold)),
-                "test": _plain(figures(dataset.test.Y, test, threshold)),
+                "test": _plain(figures(dataset.test.Y, test, threshold) | {CALIBRATED: calibrated}),
             }
             bootstrapped = bootstrap_test(dataset.test, test, job.source.sha256)
             replicates = {
