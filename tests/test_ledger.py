@@ -136,8 +136,8 @@ def test_a_record_is_its_fields_and_a_checksum() -> None:
     """``record.json`` has the fields of ``Record`` and ``sha256``, sorted, nothing else."""
     body = json.loads(RECORDS["ok"].to_json())
 
-    # Without replicates a record is written as it was before there were any, and so can still be read.
-    assert list(body) == sorted({field.name for field in fields(Record)} - {"replicates"} | {"sha256"})
+    # Without these a record is written as it was before there were any, and so can still be read.
+    assert list(body) == sorted({field.name for field in fields(Record)} - {"replicates", "tuning"} | {"sha256"})
     assert set(STATUSES) == {"ok", "failed", "timeout", "out_of_memory", "killed", "invalid_scores", "import_error"}
 
 

@@ -22,6 +22,7 @@ from mlbench.registry.specs import Scores
 from mlbench.running.bootstrap import Replicates, bootstrap_test
 from mlbench.running.calibration import CALIBRATED, calibrated_average_precision
 from mlbench.running.curves import CURVES, Curve, curve, curve_rows, write_curves
+from mlbench.running.honesty import tuning_audit
 from mlbench.running.job import SCORES_TEST, SCORES_TRAIN, SCORES_VALID, Order, Outcome
 from mlbench.running.ledger import Ledger, Record, WorkFolder
 from mlbench.running.plan import Job
@@ -177,6 +178,7 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
         dataset=_describe(dataset, job.source.sha256),
         figures=found,
         replicates=replicates,
+        tuning=tuning_audit(lines, best, job.budget.metric),
         threshold=threshold,
         default_average_precision_micro=lines[0].average_precision_micro if lines else None,
         default_params=dict(job.model.spec.defaults),

@@ -44,6 +44,8 @@ class Record:
             figure that is undefined is None.
         replicates: ``average_precision_micro`` and ``average_precision_macro`` of test in each bootstrap
             replicate (``mlbench.running.bootstrap``); None where a replicate has no positive.
+        tuning: ``expected_best`` of 1 to n trials on valid, and the winning parameters ``at_edge`` of their
+            range (``mlbench.running.honesty``).
         threshold: Decisions are ``scores >= threshold``; fitted on valid.
         default_average_precision_micro: Of trial 0, on valid.
         default_params: Of trial 0.
@@ -69,6 +71,7 @@ class Record:
     dataset: Mapping[str, Any]
     figures: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     replicates: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    tuning: Mapping[str, Any] = field(default_factory=dict)
     threshold: float | None = None
     default_average_precision_micro: float | None = None
     default_params: Mapping[str, Any] = field(default_factory=dict)
@@ -88,8 +91,9 @@ class Record:
     def to_json(self) -> str:
         """The text of ``record.json``."""
         body = asdict(self)
-        if not self.replicates:  # as records were written before there were any
-            del body["replicates"]
+        for later in ("replicates", "tuning"):  # without them, as records were written before there were any
+            if not body[later]:
+                del body[later]
         return json.dumps({**body, "sha256": _body_hash(body)}, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
     @classmethod
