@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlbench.data.dataset import Dataset, Matrix, Split, make_split
 from mlbench.data.home import data_home
 from mlbench.errors import DataError, MlbenchError, TrialPruned, UsageError
 from mlbench.registry.hookspecs import hookimpl
 from mlbench.registry.specs import DatasetSpec, FeatureSpec, FitContext, MakeContext, ModelSpec, Option, Scorer
-
-if TYPE_CHECKING:
-    from mlbench.ranking.notebook import compare, load_leaderboard, run
 
 __all__ = [
     "DataError",

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from mlbench.data.dataset import make_split
 from mlbench.metrics import average_precision
-from mlbench.running.bootstrap import FEW_UNITS, bootstrap, interval, units, weights
+from mlbench.running.bootstrap import FEW_UNITS, bootstrap, bootstrap_test, interval, units, weights
 
 SHA = "3f" * 32
 
@@ -110,6 +111,19 @@ def test_groups_cover_where_rows_do_not() -> None:
             covered[name] += low <= truth <= high
     assert covered["groups"] / 60 >= 0.85
     assert covered["rows"] / 60 < 0.75
+
+
+def test_few_groups_have_no_interval_and_many_rows_are_pooled() -> None:
+    """Under ten groups say next to nothing; rows beyond two thousand make as wide intervals in pools."""
+    Y, scores, groups = world(5, 0.0)
+    few = make_split(scores, Y, groups % 9, where="few")
+    assert bootstrap_test(few, scores, SHA) is None
+    ten = make_split(scores, Y, groups % 10, where="ten")
+    assert bootstrap_test(ten, scores, SHA) is not None
+    pooled = bootstrap_test(make_split(scores, Y, where="rows"), scores, SHA)
+    assert pooled is not None
+    exact = bootstrap(Y, scores, units(len(Y), None), weights(SHA, len(Y), 300))
+    assert pooled.micro.std() == pytest.approx(exact.micro.std(), rel=0.2)
 
 
 def test_rare_labels_have_no_interval() -> None:

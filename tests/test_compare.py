@@ -101,6 +101,17 @@ def test_models_jobs_and_boards(runs: Path) -> None:
     assert done.exit_code == 0, done.output
 
 
+def test_a_row_that_is_gone_is_worse(runs: Path, tmp_path: Path) -> None:
+    """A model that does not end well in B, or is not there, fails the check; without the check it is said."""
+    shutil.copytree(runs / "jobs", tmp_path / "b" / "jobs")
+    shutil.rmtree(tmp_path / "b" / "jobs" / entry(runs, "ridge · rfft").seeds[0].id)
+    done = invoke("compare", runs, tmp_path / "b", "--fail-if-worse", "average_precision_micro")
+    assert done.exit_code == 3
+    assert "ridge · rfft on demo has no figures" in done.output
+    assert invoke("compare", runs, tmp_path / "b").exit_code == 0
+    assert invoke("compare", tmp_path / "b", runs, "--fail-if-worse", "average_precision_micro").exit_code == 0
+
+
 def test_worse_is_exit_3(runs: Path) -> None:
     """B worse than A by more than the margin ends with 3 and says where; by less, with 0; for losses too."""
     better, worse = "ridge:rfft", "ridge:raw"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from itertools import combinations
@@ -22,6 +23,7 @@ from mlbench.ranking.compare import (
     compare_entries,
     contender,
     entries_of,
+    lost,
     pair_up,
 )
 from mlbench.ranking.leaderboard import from_csv
@@ -31,6 +33,8 @@ from mlbench.running.bootstrap import LEVEL
 from mlbench.running.ledger import RECORD, Ledger, Record
 
 EXIT_WORSE = 3
+OF_JOB = ("model", "features", "plugin", "plugin_version", "device")
+"""What a board says of a job, beside its data."""
 MICRO = PAIRED[0]
 
 
@@ -63,10 +67,13 @@ def compare(what: tuple[str, ...], runs: Path, limit: str | None, plot: Path | N
     metric, margin = _limit(limit)
     names = tuple(dict.fromkeys([*PAIRED, *([metric] if metric else [])]))
     contenders: list[Contender] = []
+    gone: list[str] = []
     if all(_is_runs(Path(one)) or Path(one).suffix == ".csv" for one in what):
         if len(what) > 2:
             raise UsageError("compare two folders or boards at a time")
-        pairs = pair_up(*(_entries(Path(one), runs) for one in what))
+        first, second = (_entries(Path(one), runs) for one in what)
+        gone = [f"worse: {entry.label} on {entry.dataset} has no figures in {what[1]}" for entry in lost(first, second)]
+        pairs = pair_up(first, second)
     else:
         contenders = [_contender(one, runs) for one in what]
         pairs = _pairs(contenders)
@@ -74,10 +81,10 @@ def compare(what: tuple[str, ...], runs: Path, limit: str | None, plot: Path | N
     _show(found)
     if contenders:
         _show_ranks(contenders, plot)
-    worse = [line for one in found for line in _worse(one, metric, margin)]
+    worse = gone + [line for one in found for line in _worse(one, metric, margin)]
     for line in worse:
         click.echo(line, err=True)
-    sys.exit(EXIT_WORSE if worse else 0)
+    sys.exit(EXIT_WORSE if worse and metric else 0)
 
 
 def _limit(text: str | None) -> tuple[str | None, float]:
@@ -101,15 +108,15 @@ def _entries(path: Path, runs: Path) -> list[Entry]:
     if _is_runs(path):
         return entries_of(Ledger(path))
     rows = from_csv(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else []
-    wanted = {(row["dataset_sha256"], row["model"], row["features"]) for row in rows}
-    found = [
-        entry
-        for entry in entries_of(Ledger(runs))
-        if (entry.sha256, entry.seeds[0].job["model"], entry.seeds[0].job["features"]) in wanted
-    ]
-    if not found:
-        raise UsageError(f"{path}: no job of this board is in {runs}: name its runs folder with --runs")
-    return found
+    wanted = {tuple(row[name] for name in ("dataset_sha256", *OF_JOB)) for row in rows}
+
+    def on_board(record: Record) -> bool:
+        return (record.dataset["sha256"], *(str(record.job[name]) for name in OF_JOB)) in wanted
+
+    try:
+        return entries_of(Ledger(runs), on_board)
+    except UsageError as error:
+        raise UsageError(f"{path}: no job of this board is in {runs}: name its runs folder with --runs") from error
 
 
 def _contender(name: str, runs: Path) -> Contender:
@@ -206,6 +213,6 @@ def _worse(one: Comparison, metric: str | None, margin: float) -> list[str]:
         return []
     a, b = one.figures[metric]
     loss = a - b if DIRECTIONS[metric] == "maximize" else b - a
-    if not loss > margin:
+    if loss <= margin or math.isnan(a):  # a figure that became undefined is worse
         return []
     return [f"worse: {one.second} on {one.dataset}: {metric} {b:.4f}, was {a:.4f}, worse by {loss:.4f} > {margin:g}"]

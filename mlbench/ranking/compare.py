@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,15 +118,20 @@ def compare_entries(first: Entry, second: Entry, names: Sequence[str] = PAIRED) 
     )
 
 
-def entries_of(ledger: Ledger) -> list[Entry]:
+def entries_of(ledger: Ledger, wanted: Callable[[Record], bool] = lambda record: True) -> list[Entry]:
     """One entry for each row of each board of a ledger that is ok; the floor is no contender.
+
+    Args:
+        ledger: Where the records are.
+        wanted: Which of them count.
 
     Raises:
         UsageError: There is none.
     """
     boards: dict[str, list[Record]] = defaultdict(list)
     for record in ledger.records():
-        boards[board_key(record.job)].append(record)
+        if wanted(record):
+            boards[board_key(record.job)].append(record)
     rows = [seeds for records in boards.values() for seeds in records_of_rows(records)]
     found = [
         Entry(seeds=seeds, ledger=ledger)
@@ -136,6 +141,12 @@ def entries_of(ledger: Ledger) -> list[Entry]:
     if not found:
         raise UsageError(f"no finished job in {ledger.root}: start with `mlbench run`")
     return found
+
+
+def lost(first: Iterable[Entry], second: Iterable[Entry]) -> list[Entry]:
+    """Entries of the first that the second lacks, because they did not run there or did not end well."""
+    known, other = _by_row(first), _by_row(second)
+    return [known[key] for key in sorted(known.keys() - other.keys())]
 
 
 def pair_up(first: Iterable[Entry], second: Iterable[Entry]) -> list[tuple[Entry, Entry]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -148,7 +149,10 @@ def records_of_rows(records: Iterable[Record], preferred: Collection[str] = ()) 
     variants: dict[tuple[str, str], dict[tuple[Any, ...], list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         job = record.job
-        variant = (_version_key(job["plugin_version"]), _version_key(job["features_plugin_version"]), job["device"])
+        if job["protocol"] != PROTOCOL:
+            continue
+        versions = _version_key(job["plugin_version"]), _version_key(job["features_plugin_version"])
+        variant = (*versions, job["device"], job["plugin"], job["features_plugin"])
         variants[job["model"], job["features"]][variant].append(record)
     chosen = []
     for candidates in variants.values():
@@ -190,7 +194,7 @@ def write_text(path: Path, text: str) -> None:
     if path.exists() and path.read_bytes() == data:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    making = path.with_name(f".{path.name}.making")
+    making = path.with_name(f".{path.name}.{os.getpid()}.making")
     making.write_bytes(data)
     making.replace(path)
 

@@ -32,6 +32,8 @@ CELLS = 1 << 18
 """Products that are held in memory together."""
 FEW_UNITS = 256
 """Groups up to which counts per group are kept dense; above, most of them are 0."""
+FEWEST_UNITS = 10
+MOST_ROWS = 2_000
 Floats = NDArray[np.float64]
 
 
@@ -93,10 +95,18 @@ def weights(sha256: str, n_units: int, n_replicates: int = N_REPLICATES) -> NDAr
     return np.ascontiguousarray(drawn.T)
 
 
-def bootstrap_test(test: Split, scores: NDArray[np.floating[Any]], sha256: str) -> Replicates:
-    """The replicates of a model's test scores, shape (n, k), paired with every other model's on the same data."""
+def bootstrap_test(test: Split, scores: NDArray[np.floating[Any]], sha256: str) -> Replicates | None:
+    """The replicates of a model's test scores, shape (n, k), paired with every other model's on the same data.
+
+    None with fewer than ``FEWEST_UNITS`` groups: so few say next to nothing of others. More than ``MOST_ROWS``
+    rows without groups are dealt out at random into ``FEW_UNITS`` units: rows are independent, so that units
+    of them are, and the interval is as wide, at a fraction of the cost.
+    """
     unit = units(len(test), test.groups)
-    return bootstrap(test.Y, scores, unit, weights(sha256, int(unit.max()) + 1))
+    if test.groups is None and len(test) > MOST_ROWS:
+        unit = np.random.default_rng(int(sha256, 16) + 1).permutation(len(test)) % FEW_UNITS
+    n_units = int(unit.max()) + 1
+    return bootstrap(test.Y, scores, unit, weights(sha256, n_units)) if n_units >= FEWEST_UNITS else None
 
 
 def bootstrap(

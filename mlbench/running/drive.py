@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +59,18 @@ def drive(
         on_done: Told each job that ran, as soon as its record is in the ledger.
         fail_fast: Start nothing more after the first row that is not ok.
     """
-    records = {job.id: record for job in jobs if (record := ledger.load(job.id)) is not None}
+    records = {job.id: record for job in jobs if (record := ledger.tidy(job.id)) is not None}
     running: dict[Future[Outcome], tuple[Job, WorkFolder]] = {}
 
     def finish(future: Future[Outcome]) -> None:
         job, work = running.pop(future)
         try:
-            outcome = future.result()
+            records[job.id] = _commit(job, work, future.result(), ledger)
         except BrokenExecutor as error:
             raise LedgerError(f"{job.label}: its worker process was killed: run again to go on") from error
         except OSError as error:
-            raise LedgerError(f"{job.label}: cannot write {work.path}: {error.strerror or error}") from error
-        records[job.id] = _commit(job, work, outcome, ledger)
+            why = error.strerror or error
+            raise LedgerError(f"{job.label}: cannot write {work.path}: {why}: free the disk and run again") from error
         on_done(job, records[job.id])
 
     def failed() -> bool:
@@ -87,7 +88,12 @@ def drive(
                 on_done(job, records[job.id])
                 continue
             limits = Limits(timeout=job.budget.timeout, trial_timeout=job.budget.trial_timeout)
-            running[executor.submit(supervise, order, limits)] = job, work
+            try:
+                future = executor.submit(supervise, order, limits)
+            except BrokenExecutor as error:
+                work.release()
+                raise LedgerError(f"{job.label}: a worker process was killed: run again to go on") from error
+            running[future] = job, work
             for future in [future for future in running if future.done()]:
                 finish(future)
         for future in as_completed(list(running)):
@@ -97,9 +103,14 @@ def drive(
                 for other in running:
                     other.cancel()
     finally:
-        for _, work in running.values():
-            work.release()
+        for future, (_, work) in running.items():  # nobody may take a folder over while its job still runs
+            future.cancel()
+            future.add_done_callback(partial(_release, work))
     return [records[job.id] for job in jobs if job.id in records]
+
+
+def _release(work: WorkFolder, future: Future[Outcome]) -> None:
+    work.release()
 
 
 class _FeaturesFailed(Exception):  # noqa: N818
@@ -114,7 +125,9 @@ def _order(job: Job, work: WorkFolder, ledger: Ledger, threads: int) -> Order:
         write_job_data(job.source.dataset, spec.fit, folder)
     except OSError as error:
         raise LedgerError(f"cannot write {folder}: {error.strerror or error}: free the disk and run again") from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may even call sys.exit
         raise _FeaturesFailed(one_line(f"features {spec.name!r} failed: {type(error).__name__}: {error}")) from error
     X = job.source.dataset.train.X
     small = (X.nnz if is_sparse(X) else X.size) <= SMALL
@@ -161,10 +174,9 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
                 "test": _plain(figures(dataset.test.Y, test, threshold) | {CALIBRATED: calibrated}),
             }
             bootstrapped = bootstrap_test(dataset.test, test, job.source.sha256)
-            replicates = {
-                "average_precision_micro": _numbers(bootstrapped.micro),
-                "average_precision_macro": _numbers(bootstrapped.macro),
-            }
+            if bootstrapped is not None:
+                replicates["average_precision_micro"] = _numbers(bootstrapped.micro)
+                replicates["average_precision_macro"] = _numbers(bootstrapped.macro)
             _write_per_label(work.path / PER_LABEL, dataset, test, bootstrapped)
             curves = {"valid": curve(dataset.valid.Y, valid), "test": curve(dataset.test.Y, test)}
             write_curves(work.path / CURVES, {**_train_curve(work.path / SCORES_TRAIN, dataset.train), **curves})
@@ -250,7 +262,7 @@ def _describe(dataset: Dataset, sha256: str) -> dict[str, Any]:
     }
 
 
-def _write_per_label(path: Path, dataset: Dataset, scores: Scores, replicates: Replicates) -> None:
+def _write_per_label(path: Path, dataset: Dataset, scores: Scores, replicates: Replicates | None) -> None:
     assert dataset.test is not None
     Y = dataset.test.Y
     columns = zip(
@@ -258,7 +270,7 @@ def _write_per_label(path: Path, dataset: Dataset, scores: Scores, replicates: R
         dataset.train.Y.sum(axis=0, dtype=int).tolist(),
         Y.sum(axis=0, dtype=int).tolist(),
         average_precision(Y, scores, None).tolist(),
-        *replicates.intervals(),
+        *(replicates.intervals() if replicates else ([None] * Y.shape[1],) * 2),
         roc_auc(Y, scores, None).tolist(),
         strict=True,
     )

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from mlbench import __version__
 from mlbench.errors import LedgerError
 from mlbench.running.study_log import StudyLog
 
@@ -98,13 +99,17 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str) -> Record:
-        """The record of that text; ``ValueError`` if a bit of it changed."""
+        """The record of that text; ``ValueError`` if a bit changed, ``LedgerError`` if another mlbench wrote it."""
         body = json.loads(text)
         if not isinstance(body, dict) or body.pop("sha256", None) != _body_hash(body):
             raise ValueError("the checksum does not fit")
-        if body.get("schema_version") != SCHEMA_VERSION:
-            raise ValueError(f"schema version {body.get('schema_version')}, this mlbench reads {SCHEMA_VERSION}")
-        record = cls(**body)
+        unknown = body.keys() - cls.__dataclass_fields__.keys()
+        if body.get("schema_version") != SCHEMA_VERSION or unknown:
+            raise LedgerError(f"job {body.get('id')} was recorded by another mlbench than {__version__}: upgrade")
+        try:
+            record = cls(**body)
+        except TypeError as error:
+            raise ValueError(f"a field is missing: {error}") from error
         if record.to_json() != text:  # a number can be written in several ways
             raise ValueError("it is not written as this mlbench writes")
         return record
@@ -141,20 +146,28 @@ class Ledger:
         self.cache = root / "cache"
 
     def load(self, job_id: str) -> Record | None:
-        """The record of a finished job, or None.
+        """The record of a finished job, or None when there is none, or it is damaged.
 
-        A record that was damaged is put aside as ``<id>.corrupt-…``, so that the job is run again.
+        Raises:
+            LedgerError: It is of a newer mlbench, or cannot be read.
         """
-        folder = self.jobs / job_id
+        path = self.jobs / job_id / RECORD
         try:
-            record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
-            if record.id != job_id:
-                raise ValueError(f"it is the record of {record.id}")
-        except (FileNotFoundError, NotADirectoryError):
+            record = Record.from_json(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
-        except (ValueError, TypeError):
+        except OSError as error:
+            raise LedgerError(f"{path}: cannot be read: {error.strerror or error}") from error
+        return record if record.id == job_id else None
+
+    def tidy(self, job_id: str) -> Record | None:
+        """``load`` for who is about to run the job: what is no finished job is put aside as ``<id>.corrupt-…``."""
+        record = self.load(job_id)
+        folder = self.jobs / job_id
+        if record is None:
             self._put_aside(folder)
-            return None
+        else:
+            _clear(folder, (*record.files, RECORD))  # a kill in the middle of ``commit`` leaves more
         return record
 
     def _put_aside(self, folder: Path) -> None:
@@ -176,10 +189,10 @@ class Ledger:
             for path in sorted(self.work.glob(f"{job_id}.*")):
                 if (folder := _lock(path)) is not None:
                     return folder
-            folder = _lock(Path(tempfile.mkdtemp(prefix=f"{job_id}.", dir=self.work)))
+            while (folder := _lock(Path(tempfile.mkdtemp(prefix=f"{job_id}.", dir=self.work)))) is None:
+                pass  # another process took it for one left over
         except OSError as error:
             raise LedgerError(f"cannot write to {self.root}: {error.strerror or error}") from error
-        assert folder is not None
         return folder
 
     def trials_under_way(self, job_id: str) -> list[StudyLog]:
@@ -198,26 +211,21 @@ class Ledger:
             files = {name: file_sha256(work.path / name) for name in sorted(names)}
             record = Record(**{**_fields(record), "files": files})
             (work.path / RECORD).write_text(record.to_json(), encoding="utf-8")
-            for path in work.path.iterdir():
-                if path.name in (*names, RECORD):
-                    _fsync(path)
-                elif path.name != LOCK:
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            for name in (*names, RECORD):
+                _fsync(work.path / name)
             _fsync(work.path)
-            first = self.load(record.id)
-            if first is None:
+            try:
+                work.path.rename(target)
+            except OSError:
+                first = self.load(record.id)
+                if first is not None:
+                    shutil.rmtree(work.path, ignore_errors=True)
+                    return first
                 self._put_aside(target)  # a folder that lost its record
-                try:
-                    work.path.rename(target)
-                except OSError:
-                    first = self.load(record.id)
-                    if first is None:
-                        raise
-            if first is not None:
-                shutil.rmtree(work.path, ignore_errors=True)
-                return first
-            # Only now: without its lock, another process would take the folder for one left over.
-            (target / LOCK).unlink(missing_ok=True)
+                work.path.rename(target)
+            # Only now: until the rename, the study is what a killed commit goes on from; and without its
+            # lock, another process would take the folder for one left over.
+            _clear(target, (*names, RECORD))
             _fsync(self.jobs)
         except OSError as error:
             raise LedgerError(
@@ -226,6 +234,12 @@ class Ledger:
         finally:
             work.release()
         return record
+
+
+def _clear(folder: Path, kept: tuple[str, ...]) -> None:
+    for path in folder.iterdir():
+        if path.name not in kept:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def _fields(record: Record) -> dict[str, Any]:

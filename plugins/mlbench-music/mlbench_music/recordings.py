@@ -88,6 +88,8 @@ def read_notes(path: Path) -> Notes:
             reader.fieldnames = header
             rows = [[int(float(row[name] or "")) for name in columns] for row in reader]
             start, end, pitch = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, TypeError, OverflowError, csv.Error) as error:
         raise DataError(f"{path}: line {reader.line_num}: {error}") from error
     sound = (start < end) & (pitch >= 0) & (pitch < N_NOTES)
