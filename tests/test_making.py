@@ -124,7 +124,7 @@ def test_errors_of_a_maker_are_one_line(tmp_path: Path, error: Exception, kind: 
 
 def test_a_source_is_asked_for(tmp_path: Path) -> None:
     """Data that are made from the user's files say from which, and how."""
-    needy = registered(lambda context: None, from_source="a copy of X")
+    needy = registered(lambda context: None, from_source="copy of X")
     with pytest.raises(UsageError, match="made from a copy of X: `mlbench data make made --from PATH`"):
         make(needy, tmp_path / "out", executor=InlineExecutor())
     with pytest.raises(UsageError, match="no such file or folder"):

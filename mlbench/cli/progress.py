@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from types import TracebackType
 
 import click
 import numpy as np
 
-from mlbench.data.cache import count_shared_rows
+from mlbench.data.cache import count_shared_rows, shared_groups
 from mlbench.data.dataset import Dataset
 from mlbench.errors import one_line
 from mlbench.metrics import DIRECTIONS
@@ -18,6 +19,8 @@ from mlbench.running.plan import Job
 from mlbench.running.tuning import best_line, n_trials
 
 REFRESH_SECONDS = 0.5
+QUIET_SECONDS = 60.0
+"""How long a log says nothing while studies go on."""
 
 
 def describe_data(jobs: Sequence[Job]) -> None:
@@ -40,6 +43,8 @@ def dataset_lines(dataset: Dataset) -> list[str]:
         lines.append(
             "repeated rows: " + ", ".join(f"{n} of {part} stand in {first} too" for (part, first), n in shared.items())
         )
+    twice = shared_groups(dataset).items()
+    lines += [f"groups in two parts: {n} of {part} stand in {first} too" for (part, first), n in twice]
     return lines + [one_line(note) for note in dataset.notes]
 
 
@@ -75,6 +80,7 @@ class Progress:
         self.total = sum(n_trials(job.model.spec, job.budget.n_trials) for job in self.waiting.values())
         console = Console(stderr=True)
         self.live = console.is_terminal and self.n_jobs > 0
+        self.quiet_since = time.monotonic()
         self.bar = Bar(
             TextColumn("{task.fields[jobs]}"),
             BarColumn(),
@@ -95,7 +101,7 @@ class Progress:
         """Start to show."""
         if self.live:
             self.bar.start()
-            self.thread.start()
+        self.thread.start()
         return self
 
     def __exit__(
@@ -103,8 +109,8 @@ class Progress:
     ) -> None:
         """Stop to show."""
         self.stop.set()
+        self.thread.join()
         if self.live:
-            self.thread.join()
             self.bar.stop()
 
     def done(self, job: Job, record: Record) -> None:
@@ -126,6 +132,7 @@ class Progress:
             self.bar.console.print(line, markup=False, highlight=False)
         else:
             click.echo(line, err=True)
+        self.quiet_since = time.monotonic()
 
     def _note_best(self, job: Job, value: float | None) -> None:
         """Remember the best validation score so far on each data set."""
@@ -149,4 +156,9 @@ class Progress:
                     self._note_best(job, leader.value if leader is not None else None)
             best = self.best.get(waiting[0].source.name, (0.0, ""))[1] if waiting else ""
             jobs = f"{self.n_jobs - len(self.waiting)}/{self.n_jobs} jobs"
-            self.bar.update(self.task, completed=min(self.total, self.done_trials + under_way), jobs=jobs, best=best)
+            completed = min(self.total, self.done_trials + under_way)
+            if self.live:
+                self.bar.update(self.task, completed=completed, jobs=jobs, best=best)
+            elif time.monotonic() - self.quiet_since > QUIET_SECONDS:
+                self.quiet_since = time.monotonic()
+                click.echo(f"{jobs}, {completed}/{self.total} trials{', ' * bool(best)}{best}", err=True)

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,13 @@ def count_shared_rows(dataset: Dataset) -> dict[tuple[str, str], int]:
                 shared[part, earlier] = count
         seen[part] = set(keys)
     return shared
+
+
+def shared_groups(dataset: Dataset) -> dict[tuple[str, str], int]:
+    """How many groups of valid and test stand in an earlier part too, by (part, earlier part); only where any do."""
+    parts = [(part, set(split.groups.tolist())) for part, split in dataset.parts() if split.groups is not None]
+    pairs = combinations(parts, 2)
+    return {(part, earlier): len(mine & theirs) for (earlier, theirs), (part, mine) in pairs if mine & theirs}
 
 
 def _row_hashes(X: Matrix) -> list[bytes]:

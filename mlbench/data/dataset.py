@@ -198,6 +198,9 @@ class Dataset:
             groups=self.train.groups,
             seed=SPLIT_SEED,
         )
+        notes = self.notes
+        if self.test is None:
+            notes += (f"brings no test part: {TEST_SHARE:.0%} of its rows are taken for it, always the same",)
         new = dict(zip(["train", *taken], (self.train.take(r) for r in rows), strict=True))
         return replace(
             self,
@@ -205,6 +208,7 @@ class Dataset:
             valid=new.get("valid", self.valid),
             test=new.get("test", self.test),
             valid_from_train=self.valid is None,
+            notes=notes,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +50,7 @@ def make(
     assert spec.make is not None
     if spec.from_source and source is None:
         raise UsageError(
-            f"data set {spec.name!r} is made from {spec.from_source}: `mlbench data make {spec.name} --from PATH`"
+            f"data set {spec.name!r} is made from a {spec.from_source}: `mlbench data make {spec.name} --from PATH`"
         )
     if source is not None and not source.exists():
         raise UsageError(f"{source}: there is no such file or folder")
@@ -71,9 +72,8 @@ def make(
     except MlbenchError:
         raise
     except OSError as error:
-        raise UsageError(
-            f"{folder}: cannot be written: {error.strerror or error}: free the disk and run again"
-        ) from error
+        advice = ": free the disk and run again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise UsageError(f"{folder}: cannot be written: {error.strerror or error}{advice}") from error
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin may even call sys.exit

@@ -23,6 +23,7 @@ from mlbench.running.isolate import cuda_is_there, usable_cpus
 from mlbench.running.plan import FLOOR, Budget, Job, Source
 
 DEMO = "demo"
+LEAST_MEMORY = 128 << 20
 REFITS = ("auto", "train", "train+valid")
 DEVICES = ("auto", "cpu", "cuda")
 MakeProgress: TypeAlias = Callable[[str, int, int], None]
@@ -83,7 +84,7 @@ def plan(request: Request, catalog: Catalog, progress: MakeProgress = _silent) -
         UsageError: A name, or a device, that is not there.
         DataError: Data that cannot be used.
     """
-    models = [catalog.model(name) for name in request.models or catalog.models]
+    models = [catalog.model(name) for name in dict.fromkeys(request.models or catalog.models)]
     if FLOOR not in {model.spec.name for model in models}:
         models.append(catalog.model(FLOOR))
     cuda = request.device != "cpu" and cuda_is_there()
@@ -95,7 +96,7 @@ def plan(request: Request, catalog: Catalog, progress: MakeProgress = _silent) -
 
     jobs: list[Job] = []
     names: dict[str, str] = {}
-    for asked in request.datasets:
+    for asked in dict.fromkeys(request.datasets):
         dataset = load(asked, catalog, request.limit, drop_twins=request.drop_twins, progress=progress)
         if names.setdefault(dataset.name, asked.name) != asked.name:
             raise UsageError(f"{names[dataset.name]} and {asked.name} are both called {dataset.name!r}: run them apart")
@@ -138,6 +139,8 @@ def load(
         DataError: It cannot be read, or there is nothing to rank in it.
     """
     if asked.name in catalog.datasets or ("data set", asked.name) in catalog.clashes:
+        if asked.options != ReadOptions():
+            raise UsageError(f"--labels, --groups and --split are for tables; {asked.name} is known by name")
         dataset = _load_registered(catalog.dataset(asked.name), progress)
     elif (path := Path(asked.name).expanduser()).exists():
         dataset = read_dataset(path, asked.options)
@@ -189,4 +192,6 @@ def check_budget(budget: Budget) -> Budget:
         raise UsageError(f"{budget.n_trials} trials: at least 1 is needed")
     if min(budget.timeout, budget.trial_timeout, budget.memory_limit) <= 0:
         raise UsageError("--timeout, --trial-timeout and --memory-limit must be above 0")
+    if budget.memory_limit < LEAST_MEMORY:
+        raise UsageError(f"--memory-limit must be at least {LEAST_MEMORY >> 20}M: NumPy alone does not start in less")
     return budget
