@@ -12,6 +12,7 @@ from mlbench.cli.data import data
 from mlbench.cli.leaderboard import leaderboard_command
 from mlbench.cli.plot import plot
 from mlbench.cli.plugins import plugins
+from mlbench.cli.report import report
 from mlbench.cli.run import run
 from mlbench.errors import MlbenchError
 
@@ -30,6 +31,7 @@ cli.add_command(plugins)
 data.add_command(plot)
 cli.add_command(data)
 cli.add_command(leaderboard_command)
+cli.add_command(report)
 
 
 def main() -> None:
