@@ -76,7 +76,8 @@ const KINDS = {
           ...one, stepped: true, marked: true, note: last === null ? "none complete" : last.toFixed(4),
           off: one.colour < 0 && board.series.length > 1, start: one.trials.length - 1,
           points: one.trials.map(([number, state, value, best]) => ({
-            x: number, y: best, state,
+            // Of complete trials, only those that brought something are marked: a dot each hides the rest.
+            x: number, y: best, state: state === "COMPLETE" && value !== best ? "NONE" : state,
             text: `trial ${number}: ${value === null ? STATES[state] : value.toFixed(4)}, `
               + (best === null ? "none complete yet" : `best so far ${best.toFixed(4)}`),
           })),
@@ -96,7 +97,7 @@ const KINDS = {
       return board.series.filter((one) => one.cost !== null && one.micro !== null).map((one) => ({
         ...one, marked: true, start: 0, note: "",
         points: [{
-          x: Math.log10(Math.max(one.cost, 0.001)), y: one.micro, state: one.front ? "FRONT" : "COMPLETE",
+          x: Math.log10(Math.max(one.cost, 0.001)), y: one.micro, state: one.front ? "FRONT" : "OTHER",
           text: `${duration(one.cost)}, micro AP ${one.micro.toFixed(4)}${one.front ? ", on the front" : ""}`,
         }],
       }));
@@ -133,9 +134,10 @@ function axesOf(svg, frame) {
 }
 
 function mark(group, state, x, y) {
+  if (state === "NONE") return;
   if (state === "PRUNED") add(group, "path", { class: "pruned", d: `M${x - 4.5} ${y - 3.5}h9l-4.5 8z` });
   else if (state === "FAIL") add(group, "path", { class: "failed", d: `M${x - 4} ${y - 4}l8 8m0-8l-8 8` });
-  else add(group, "circle", { class: "dot", cx: x, cy: y, r: state === "FRONT" ? 6 : 3.5 });
+  else add(group, "circle", { class: "dot", cx: x, cy: y, r: state === "FRONT" ? 7 : state === "OTHER" ? 5 : 3.5 });
 }
 
 function seriesOf(svg, one, frame) {
@@ -220,7 +222,8 @@ class Chart {
     this.series.forEach((one) => {
       const button = add(add(this.legend, "li"), "button", { type: "button", class: ink(one) });
       const key = add(button, "svg", { width: 22, height: 10, "aria-hidden": "true" });
-      add(key, "line", { class: "line", x1: 1, x2: 21, y1: 5, y2: 5 });
+      if (this.kind === KINDS.cost) add(key, "circle", { class: "dot", cx: 11, cy: 5, r: 5 });
+      else add(key, "line", { class: "line", x1: 1, x2: 21, y1: 5, y2: 5 });
       add(button, "span", {}, one.name);
       if (one.note) add(button, "small", {}, one.note);
       button.setAttribute("aria-pressed", String(!this.off.has(one.name)));

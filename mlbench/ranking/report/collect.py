@@ -20,6 +20,16 @@ from mlbench.running.plan import FLOOR
 
 COSTS = ("prepare_seconds", "tune_seconds", "fit_seconds")
 
+FACTS = {
+    "processor": "Processor",
+    "cpus": "CPUs",
+    "threads": "Threads of a job",
+    "platform": "Platform",
+    "python": "Python",
+    "mlbench": "mlbench",
+}
+"""What of a record's environment is shown, and as what; the versions of libraries follow."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
@@ -258,12 +268,12 @@ def _environment(entries: Sequence[Entry]) -> list[tuple[str, str, str]]:
 def _facts(record: Record) -> Iterable[tuple[str, str]]:
     environment = dict(record.environment)
     libraries = environment.pop("versions", None) or {}
-    yield "device", record.device
-    for what in ("processor", "cpus", "threads", "platform", "python", "mlbench"):
-        if environment.get(what) is not None:
-            yield what, str(environment[what])
+    yield "Device", record.device
+    for key, what in FACTS.items():
+        if environment.get(key) is not None:
+            yield what, str(environment[key])
     yield from ((library, str(version)) for library, version in sorted(libraries.items()))
-    yield f"plugin {record.job['plugin']}", str(record.job["plugin_version"])
+    yield f"Plugin {record.job['plugin']}", str(record.job["plugin_version"])
 
 
 def _commands(dataset: str, settings: Mapping[str, Any], rows: Iterable[tuple[str, str, Sequence[int]]]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlbench.ranking.report.collect import Board, Entry
-from mlbench.ranking.report.markup import ABSENT, element, figure, header, number_cell, table, text
+from mlbench.ranking.report.markup import ABSENT, element, figure, header, long, number_cell, table, text
 
 SHOWN = 60
 """Labels, the most frequent first, that are shown before one asks for all."""
@@ -32,8 +32,9 @@ def label_map(board: Board, name: str) -> list[str]:
     rows = [_row(board, label, entries, hidden=position >= SHOWN) for position, label in enumerate(order)]
     undefined = sum(board.labels[label].n_test == 0 for label in order)
     caption = (
-        f"{text(board.title)}: AP of each label on test. <span>The most frequent in test first. "
-        f"{undefined} of {len(order)} labels have no positive in test, so no AP.</span>"
+        f"{text(board.title)}: AP of each label on test. <span>The most frequent in test first."
+        + (f" {undefined} of {len(order)} labels have no positive in test, so no AP." if undefined else "")
+        + "</span>"
     )
     scale = "".join(element("i", class_=f"h{level}") for level in range(LEVELS + 1))
     button = element(
@@ -71,7 +72,7 @@ def _row(board: Board, label: int, entries: list[Entry], *, hidden: bool) -> str
     more = f" and {len(winners) - 1} more" if len(winners) > 1 else ""
     return element(
         "tr",
-        element("th", text(shown.name), scope="row", class_="fixed"),
+        element("th", long(shown.name), scope="row", class_="fixed"),
         number_cell(str(shown.n_train)),
         number_cell(str(shown.n_test)),
         *(_cell(value, best=value == best) for value in values),

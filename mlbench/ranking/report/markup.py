@@ -33,6 +33,11 @@ def element(tag: str, *inside: str, **attributes: object) -> str:
     return f"<{tag}{shown}>{''.join(inside)}</{tag}>"
 
 
+def long(value: object) -> str:
+    """``text`` that may be long: it wraps within a column's width, and never makes one that is narrower than a word."""
+    return element("span", text(value), class_="long")
+
+
 def header(*inside: str, sort: str | None = None, number: bool = False, class_: str | None = None) -> str:
     """A column's header; with ``sort`` (``"ascending"``, ``"descending"``, ``"none"``) it is a button."""
     classes = " ".join(filter(None, ["number" if number else None, class_])) or None
@@ -68,7 +73,7 @@ def plain_table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[st
     """A table of texts, the first column of which names the row and the others of which are numbers."""
     heads = [header(text(name), number=position > 0) for position, name in enumerate(headers)]
     lines = (
-        element("tr", element("th", text(first), scope="row"), *(number_cell(value) for value in rest))
+        element("tr", element("th", long(first), scope="row"), *(number_cell(value) for value in rest))
         for first, *rest in rows
     )
     return table(text(caption), heads, lines, identity=identity)

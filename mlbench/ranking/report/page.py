@@ -5,31 +5,28 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
 from mlbench import __version__
+from mlbench.ranking.report.board import leaderboard_table
 from mlbench.ranking.report.collect import Board, Entry, best_so_far
-from mlbench.ranking.report.markup import (
-    ABSENT, element, figure, header, interval_bar, number_cell, plain_table, script_data, table, text,
-)  # fmt: skip
 from mlbench.ranking.report.labels import label_map
-from mlbench.ranking.views import HEADER, TEXT_COLUMNS, cells
+from mlbench.ranking.report.markup import (
+    ABSENT,
+    element,
+    figure,
+    header,
+    long,
+    plain_table,
+    script_data,
+    table,
+    text,
+)  # fmt: skip
 
 STYLES = ("style.css", "charts.css")
 SCRIPTS = ("charts.js", "script.js")
-RANK, MODEL, STATUS = "Rank", "Model", "Status"
-FIGURES = {
-    "micro AP ↑": "average_precision_micro",
-    "macro AP ↑": "average_precision_macro",
-    "valid micro AP": "valid_average_precision_micro",
-}
-"""Which column of the CSV a header shows, to sort by it."""
-BARS = ("micro AP ↑", "macro AP ↑")
-SECONDS = {"Tune + fit": ("prepare_seconds", "tune_seconds", "fit_seconds"), "Predict": ("predict_seconds",)}
-PLAIN = {"Trials": "n_trials", "Peak memory": "peak_memory_mb"}
 AT_RECALL = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
@@ -56,10 +53,12 @@ def page(boards: Sequence[Board]) -> str:
         ),
         "\n",
         element("nav", element("ul", listed), aria_label="Boards"),
-        "\n<main id=\"main\" tabindex=\"-1\">\n",
+        '\n<main id="main" tabindex="-1">\n',
         *(_section(board, f"board-{number}", number - 1) for number, board in enumerate(boards, start=1)),
         "</main>\n",
-        element("footer", element("p", f"Made by mlbench report {text(__version__)} from the records of finished jobs.")),
+        element(
+            "footer", element("p", f"Made by mlbench report {text(__version__)} from the records of finished jobs.")
+        ),
         f'\n<script type="application/json" id="data">{script_data(data)}</script>\n<script>{script}</script>\n',
     ]
     return (
@@ -114,16 +113,16 @@ def _chart_data(board: Board) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------- a board
 def _section(board: Board, name: str, number: int) -> str:
     row = board.entries[0].row
+    train, valid, test, labels = (f"{int(row[f'n_{what}']):,}" for what in ("train", "valid", "test", "labels"))
     facts = (
-        f"{row['n_train']} rows to train, {row['n_valid']} to tune, {row['n_test']} to test · "
-        f"{row['n_labels']} labels · {len(board.entries)} rows on the board"
+        f"{train} rows to train, {valid} to tune, {test} to test · {labels} labels · {len(board.entries)} on the board"
     )
     parts = [
         element("h2", text(board.title), id=f"{name}-title"),
         element("p", text(facts), class_="facts"),
         *(element("p", text(warning), class_="warning", role="note") for warning in board.warnings),
         "<h3>Leaderboard</h3>\n",
-        _leaderboard(board, name),
+        leaderboard_table(board, name),
         element("ul", *(element("li", text(note)) for note in board.notes), class_="notes"),
         *_curves(board, name, number),
         *label_map(board, name),
@@ -134,68 +133,6 @@ def _section(board: Board, name: str, number: int) -> str:
         *_again(board),
     ]
     return element("section", *(f"{part}\n" for part in parts), id=name, aria_labelledby=f"{name}-title") + "\n"
-
-
-def _leaderboard(board: Board, name: str) -> str:
-    heads = [
-        header(
-            text(column),
-            sort="ascending" if column == RANK else "none",
-            number=column not in TEXT_COLUMNS,
-            class_="fixed" if column == MODEL else None,
-        )
-        for column in HEADER
-    ]
-    spans = {column: _span(board, FIGURES[column]) for column in BARS}
-    rows = [_row(entry, spans) for entry in board.entries]
-    drawn = "; ".join(f"{column.split(' AP')[0]} from {low:g} to {high:g}" for column, (low, high) in spans.items())
-    caption = f"{text(board.title)}: by micro AP on test. <span>A header sorts. Dots are on a scale: {drawn}.</span>"
-    return table(caption, heads, rows, identity=f"{name}-leaderboard", class_="board")
-
-
-def _span(board: Board, column: str) -> tuple[float, float]:
-    """The scale of a column's bars: tenths that all values and intervals are within."""
-    known = [
-        float(entry.row[name])
-        for entry in board.entries
-        for name in (column, f"{column}_low", f"{column}_high")
-        if entry.row[name]
-    ] or [0.0, 1.0]
-    low, high = math.floor(min(known) * 10) / 10, math.ceil(max(known) * 10) / 10
-    return low, high if high > low else low + 0.1
-
-
-def _row(entry: Entry, spans: dict[str, tuple[float, float]]) -> str:
-    row = entry.row
-    shown = []
-    for column, cell in zip(HEADER, cells(row), strict=True):
-        if column == MODEL:
-            shown.append(element("th", text(cell), scope="row", class_="fixed", data_v=cell))
-        elif column == RANK:
-            span = row["rank_low"] and row["rank_high"] and f"{row['rank_low']}–{row['rank_high']}"
-            more = element("small", text(span), class_="ranks") if span and span != f"{row['rank']}–{row['rank']}" else ""
-            shown.append(number_cell(row["rank"] or ABSENT, float(row["rank"]) if row["rank"] else None, more))
-        elif column in FIGURES:
-            known = FIGURES[column]
-            value = float(row[known]) if row[known] else None
-            drawn = "" if value is None or column not in BARS else _bar(entry, known, value, spans[column])
-            shown.append(number_cell(cell, value, drawn))
-        elif column in SECONDS:
-            seconds = [float(row[part]) for part in SECONDS[column] if row[part]]
-            shown.append(number_cell(cell, sum(seconds) if seconds else None))
-        elif column in PLAIN:
-            shown.append(number_cell(cell, float(row[PLAIN[column]]) if row[PLAIN[column]] else None))
-        elif column == STATUS:
-            error = element("small", text(row["error"]), class_="error") if row["error"] else ""
-            shown.append(element("td", text(cell), error, data_v=cell))
-        else:
-            shown.append(element("td", text(cell), class_=None if column in TEXT_COLUMNS else "number", data_v=cell))
-    return element("tr", *shown, class_=" ".join(filter(None, [entry.floor and "floor", row["error"] and "bad"])) or None)
-
-
-def _bar(entry: Entry, column: str, value: float, span: tuple[float, float]) -> str:
-    low, high = (float(text) if (text := entry.row[f"{column}_{end}"]) else None for end in ("low", "high"))
-    return interval_bar(value, low, high, span)
 
 
 def _chart(kind: str, number: int, label: str, caption: str, *before: str) -> str:
@@ -295,7 +232,8 @@ def _tuning(board: Board, name: str, number: int) -> list[str]:
     metric = board.budget["metric"]
     heads = ["Model", "Defaults", "Best", "Best trial", "Complete", "Pruned", "Failed"]
     label = f"Best {metric} on valid so far, over the trials of {len(drawn)} rows."
-    caption = f"Best <code>{text(metric)}</code> on valid so far; trial 0 is the defaults.{_seeds_note(board)}"
+    marks = "Marked: ● better than before, ▽ pruned, × failed."
+    caption = f"Best <code>{text(metric)}</code> on valid so far; trial 0 is the defaults. {marks}{_seeds_note(board)}"
     return [
         "<h3>Tuning</h3>",
         _chart("tuning", number, label, caption),
@@ -304,7 +242,7 @@ def _tuning(board: Board, name: str, number: int) -> list[str]:
 
 
 def _parameters(board: Board, name: str) -> list[str]:
-    heads = [header(text(column)) for column in ("Model", "Features", "Trial", "Best parameters")]
+    heads = [header(column, number=column == "Trial") for column in ("Model", "Features", "Trial", "Best parameters")]
     rows, exact = [], []
     for entry in board.entries:
         best, defaults = entry.record.best_params, entry.record.default_params
@@ -315,8 +253,8 @@ def _parameters(board: Board, name: str) -> list[str]:
         rows.append(
             element(
                 "tr",
-                element("th", text(entry.row["model"]), scope="row"),
-                element("td", text(entry.row["features"])),
+                element("th", long(entry.row["model"]), scope="row"),
+                element("td", long(entry.row["features"])),
                 element("td", text(trial), class_="number"),
                 element("td", element("ul", listed, class_="parameters")),
             )
@@ -341,7 +279,12 @@ def _parameter(key: str, value: Any, default: Any) -> str:
 def _environment(board: Board, name: str) -> list[str]:
     heads = [header(column) for column in ("What", "Value", "Rows")]
     rows = [
-        element("tr", element("th", text(what), scope="row"), element("td", text(value)), element("td", text(whose or "all")))
+        element(
+            "tr",
+            element("th", long(what), scope="row"),
+            element("td", long(value)),
+            element("td", text(whose or "all")),
+        )
         for what, value, whose in board.environment
     ]
     caption = f"{text(board.title)}: what the jobs ran on"
