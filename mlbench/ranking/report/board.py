@@ -34,7 +34,8 @@ def leaderboard_table(board: Board, name: str) -> str:
     spans = {column: _span(board, FIGURES[column]) for column in BARS}
     rows = [_row(entry, spans) for entry in board.entries]
     drawn = "; ".join(f"{column.split(' AP')[0]} from {low:g} to {high:g}" for column, (low, high) in spans.items())
-    caption = f"{text(board.title)}: by micro AP on test. <span>A header sorts. Dots are on a scale: {drawn}.</span>"
+    hint = f"<span>A header sorts. Marks below the numbers are on a scale: {drawn}.</span>"
+    caption = f"{text(board.title)}: by micro AP on test. {hint}"
     return table(caption, heads, rows, identity=f"{name}-leaderboard", class_="board")
 
 
@@ -55,7 +56,9 @@ def _row(entry: Entry, spans: dict[str, tuple[float, float]]) -> str:
     shown = []
     for column, cell in zip(HEADER, cells(row), strict=True):
         if column == MODEL:
-            shown.append(element("th", long(cell), scope="row", class_="fixed", data_v=cell))
+            # The column that says so may be out of sight.
+            bad = "" if row["status"] == "ok" else element("small", text(row["status"]), class_="status")
+            shown.append(element("th", long(cell), bad, scope="row", class_="fixed", data_v=cell))
         elif column == RANK:
             span = row["rank_low"] and row["rank_high"] and f"{row['rank_low']}–{row['rank_high']}"
             more = (

@@ -202,7 +202,7 @@ class Chart {
     this.legend.className = "legend";
     this.legend.setAttribute("aria-label", "Rows: press to hide or show, move along by arrow keys");
     this.plot.after(this.legend);
-    this.status = add(figure, "p", { class: "unseen readout", role: "status" });
+    this.status = add(figure, "p", { class: "unseen", role: "status" });
     for (const choice of figure.querySelectorAll("input")) {
       choice.addEventListener("change", () => { this.part = choice.value; this.load(); });
     }

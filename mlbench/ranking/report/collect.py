@@ -278,17 +278,20 @@ def _facts(record: Record) -> Iterable[tuple[str, str]]:
 
 def _commands(dataset: str, settings: Mapping[str, Any], rows: Iterable[tuple[str, str, Sequence[int]]]) -> list[str]:
     """One command for all models that were run on the same features with the same seeds."""
-    ran: dict[str, tuple[list[str], list[int]]] = {}
+    ran: dict[str, dict[tuple[int, ...], list[str]]] = {}
     for model, features, seeds in rows:
-        names, known = ran.setdefault(model, ([], []))
-        names.append(features)
-        known += [seed for seed in seeds if seed not in known]
-    others = {model: what for model, what in ran.items() if model != FLOOR} or ran  # the floor comes by itself
-    wanted = sorted((sorted(names), sorted(seeds), model) for model, (names, seeds) in others.items())
+        ran.setdefault(model, {}).setdefault(tuple(seeds), []).append(features)
+    floor = [name for names in ran.get(FLOOR, {}).values() for name in names]
+    others = {model: what for model, what in ran.items() if model != FLOOR} or ran  # the floor comes by itself,
+    wanted = sorted(
+        (sorted(names, key=lambda name: (name not in floor, name)), seeds, model)  # on the first features
+        for model, what in others.items()
+        for seeds, names in what.items()
+    )
     options = [
         *("--n-trials", f"{settings['n_trials']}"),
-        *("--timeout", f"{settings['timeout']:g}s"),
-        *("--trial-timeout", f"{settings['trial_timeout']:g}s"),
+        *("--timeout", _seconds(settings["timeout"])),
+        *("--trial-timeout", _seconds(settings["trial_timeout"])),
         *("--memory-limit", _size(settings["memory_limit"])),
         *("--metric", settings["metric"]),
         *("--refit", settings["refit"]),
@@ -302,6 +305,11 @@ def _commands(dataset: str, settings: Mapping[str, Any], rows: Iterable[tuple[st
         words += [*options, *(word for seed in numbers for word in ("--seed", str(seed)))]
         lines.append(shlex.join(words))
     return lines
+
+
+def _seconds(duration: float) -> str:
+    """Seconds as ``--timeout`` reads them: without an exponent."""
+    return f"{duration:f}".rstrip("0").rstrip(".") + "s"
 
 
 def _size(size: int) -> str:

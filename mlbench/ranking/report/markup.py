@@ -85,17 +85,20 @@ def figure(value: float | None, digits: int = 4) -> str:
 
 
 def interval_bar(value: float, low: float | None, high: float | None, span: tuple[float, float]) -> str:
-    """A dot for ``value`` and, where there is one, a bar from ``low`` to ``high`` on a track over ``span``."""
+    """A dot for ``value`` on a track over ``span``, or a tick on a bar from ``low`` to ``high`` where known."""
 
     def place(number: float) -> str:
         return f"{4 + 92 * (number - span[0]) / (span[1] - span[0]):.2f}"
 
     parts = ['<line class="track" x1="4" x2="96" y1="6" y2="6"/>']
+    point = f'<circle cx="{place(value)}" cy="6" r="3"/>'
     name = None
     if low is not None and high is not None:
         parts.append(f'<line class="range" x1="{place(low)}" x2="{place(high)}" y1="6" y2="6"/>')
         name = f"interval {low:.4f} to {high:.4f}"
-    parts.append(f'<circle cx="{place(value)}" cy="6" r="3"/>')
+        # A dot would hide an interval that is narrower than itself.
+        point = f'<line class="point" x1="{place(value)}" x2="{place(value)}" y1="0.5" y2="11.5"/>'
+    parts.append(point)
     # Without an interval it says nothing that the number beside it does not.
     named: dict[str, object] = {"role": "img", "aria_label": name} if name else {"aria_hidden": "true"}
     return element("svg", *parts, class_="bar", viewBox="0 0 100 12", width="100", height="12", **named)
