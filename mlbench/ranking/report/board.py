@@ -34,16 +34,21 @@ def leaderboard_table(board: Board, name: str) -> str:
     spans = {column: _span(board, FIGURES[column]) for column in BARS}
     rows = [_row(entry, spans) for entry in board.entries]
     drawn = "; ".join(f"{column.split(' AP')[0]} from {low:g} to {high:g}" for column, (low, high) in spans.items())
-    hint = f"<span>A header sorts. Marks below the numbers are on a scale: {drawn}.</span>"
+    without = ", the floor left out" if any(entry.floor for entry in board.entries) else ""
+    hint = f"<span>A header sorts. Marks below the numbers are on a scale: {drawn}{without}.</span>"
     caption = f"{text(board.title)}: by micro AP on test. {hint}"
     return table(caption, heads, rows, identity=f"{name}-leaderboard", class_="board")
 
 
 def _span(board: Board, column: str) -> tuple[float, float]:
-    """The scale of a column's bars: tenths that all values and intervals are within."""
+    """The scale of a column's marks: tenths that all values and intervals are within, but for the floor's.
+
+    The floor is so far off on most boards that nothing could be seen of the others beside it.
+    """
     known = [
         float(entry.row[name])
         for entry in board.entries
+        if not entry.floor
         for name in (column, f"{column}_low", f"{column}_high")
         if entry.row[name]
     ] or [0.0, 1.0]
@@ -87,4 +92,5 @@ def _row(entry: Entry, spans: dict[str, tuple[float, float]]) -> str:
 
 def _bar(entry: Entry, column: str, value: float, span: tuple[float, float]) -> str:
     low, high = (float(cell) if (cell := entry.row[f"{column}_{end}"]) else None for end in ("low", "high"))
-    return interval_bar(value, low, high, span)
+    seen = [end for end in (low, value, high) if end is not None]
+    return interval_bar(value, low, high, span) if span[0] <= min(seen) and max(seen) <= span[1] else ""

@@ -208,7 +208,7 @@ class Chart {
     }
     this.plot.addEventListener("pointermove", (event) => this.point(event));
     this.plot.addEventListener("pointerdown", (event) => this.point(event));
-    this.plot.addEventListener("pointerleave", () => this.leave());
+    this.plot.addEventListener("pointerleave", (event) => this.leave(event));
     this.load();
     new ResizeObserver(() => requestAnimationFrame(() => {
       if (this.plot.clientWidth !== this.width) this.draw();
@@ -231,7 +231,7 @@ class Chart {
       button.addEventListener("focus", () => this.show(one, one.start, true));
       button.addEventListener("blur", () => this.leave());
       button.addEventListener("pointerenter", () => this.show(one, one.start, false));
-      button.addEventListener("pointerleave", () => this.leave());
+      button.addEventListener("pointerleave", (event) => this.leave(event));
       button.addEventListener("keydown", (event) => this.key(event, one));
     });
     this.draw();
@@ -314,7 +314,8 @@ class Chart {
     if (spoken) this.status.textContent = `${one.name}: ${one.points[at].text}`;
   }
 
-  leave() {
+  leave(event) {
+    if (event?.pointerType === "touch") return; // a finger that was lifted still wants to read
     this.at = null;
     this.svg?.classList.remove("picked");
     this.marker?.setAttribute("class", "marker");

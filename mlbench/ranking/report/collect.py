@@ -105,7 +105,7 @@ class Board:
         warnings: What must not be overlooked.
         notes: Below the table.
         budget: As in ``mlbench.running.plan.Budget``.
-        commands: Lines for a shell that make the board again.
+        commands: For a shell, each in several lines; together they make the board again.
         environment: (what, its value, which rows it is of or "" for all).
     """
 
@@ -116,7 +116,7 @@ class Board:
     warnings: Sequence[str]
     notes: Sequence[str]
     budget: Mapping[str, Any]
-    commands: Sequence[str]
+    commands: Sequence[Sequence[str]]
     environment: Sequence[tuple[str, str, str]] = field(default_factory=tuple)
 
     @property
@@ -276,19 +276,22 @@ def _facts(record: Record) -> Iterable[tuple[str, str]]:
     yield f"Plugin {record.job['plugin']}", str(record.job["plugin_version"])
 
 
-def _commands(dataset: str, settings: Mapping[str, Any], rows: Iterable[tuple[str, str, Sequence[int]]]) -> list[str]:
+def _commands(
+    dataset: str, settings: Mapping[str, Any], rows: Iterable[tuple[str, str, Sequence[int]]]
+) -> list[list[str]]:
     """One command for all models that were run on the same features with the same seeds."""
     ran: dict[str, dict[tuple[int, ...], list[str]]] = {}
     for model, features, seeds in rows:
         ran.setdefault(model, {}).setdefault(tuple(seeds), []).append(features)
     floor = [name for names in ran.get(FLOOR, {}).values() for name in names]
-    others = {model: what for model, what in ran.items() if model != FLOOR} or ran  # the floor comes by itself,
+    # The floor comes by itself, on the features that are named first.
+    others = {model: what for model, what in ran.items() if model != FLOOR} or ran
     wanted = sorted(
-        (sorted(names, key=lambda name: (name not in floor, name)), seeds, model)  # on the first features
+        (sorted(names, key=lambda name: (name not in floor, name)), seeds, model)
         for model, what in others.items()
         for seeds, names in what.items()
     )
-    options = [
+    options: list[str] = [
         *("--n-trials", f"{settings['n_trials']}"),
         *("--timeout", _seconds(settings["timeout"])),
         *("--trial-timeout", _seconds(settings["trial_timeout"])),
@@ -297,14 +300,14 @@ def _commands(dataset: str, settings: Mapping[str, Any], rows: Iterable[tuple[st
         *("--refit", settings["refit"]),
         *("--device", settings["device"]),
     ]
-    lines = []
+    commands = []
     for (names, numbers), group in groupby(wanted, key=lambda one: (one[0], one[1])):
-        words = ["mlbench", "run", dataset]
-        words += [word for _, _, model in group for word in ("-m", model)]
-        words += [word for name in names for word in ("-f", name)]
-        words += [*options, *(word for seed in numbers for word in ("--seed", str(seed)))]
-        lines.append(shlex.join(words))
-    return lines
+        models = [word for _, _, model in group for word in ("-m", model)]
+        features = [word for name in names for word in ("-f", name)]
+        seeds = [word for seed in numbers for word in ("--seed", str(seed))]
+        lines = [["mlbench", "run", dataset], models, features, options[:8], [*options[8:], *seeds]]
+        commands.append([shlex.join(line) for line in lines])
+    return commands
 
 
 def _seconds(duration: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 from collections.abc import Sequence
 from importlib.resources import files
@@ -27,6 +28,8 @@ from mlbench.ranking.report.markup import (
 
 STYLES = ("style.css", "charts.css")
 SCRIPTS = ("charts.js", "script.js")
+OPTIONS = ("labels", "groups", "split", "limit", "drop-twins")
+"""What makes another data set of what was read, so that a record knows it by the fingerprint alone."""
 AT_RECALL = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
@@ -259,10 +262,10 @@ def _parameters(board: Board, name: str) -> list[str]:
                 element("td", element("ul", listed, class_="parameters")),
             )
         )
-        exact.append(f"{entry.name}: {json.dumps(dict(best), sort_keys=True)}")
+        exact.append(f"{text(entry.name)}: {html.escape(json.dumps(dict(best), sort_keys=True))}")
     if not rows:
         return []
-    pre = element("pre", "\n".join(text(line) for line in exact), tabindex="0")
+    pre = element("pre", "\n".join(exact), tabindex="0")
     return [
         "<h3>Best parameters</h3>",
         table(f"{text(board.title)}: parameters of the winning trial", heads, rows, identity=f"{name}-parameters"),
@@ -283,7 +286,7 @@ def _environment(board: Board, name: str) -> list[str]:
             "tr",
             element("th", long(what), scope="row"),
             element("td", long(value)),
-            element("td", text(whose or "all")),
+            element("td", long(whose or "all")),
         )
         for what, value, whose in board.environment
     ]
@@ -292,16 +295,16 @@ def _environment(board: Board, name: str) -> list[str]:
 
 
 def _again(board: Board) -> list[str]:
-    lines = "\n".join(text(command) for command in board.commands)
+    commands = "\n".join(" \\\n    ".join(text(line) for line in command) for command in board.commands)
+    listed = [element("code", f"--{name}", class_="option") for name in OPTIONS]
     return [
         "<h3>Do it again</h3>",
-        element("pre", element("code", lines), tabindex="0"),
+        element("pre", element("code", commands), tabindex="0"),
         element(
             "p",
             f"The data set is a registered name; one that was read from a file or a folder needs its path in place of "
-            f"<code>{text(board.dataset)}</code>, and the options <code>--labels</code>, <code>--groups</code>, "
-            "<code>--split</code>, <code>--limit</code> and <code>--drop-twins</code> it was read with, which are not "
-            "in the records. <code>mlbench data inspect</code> must say SHA-256 ",
+            f"<code>{text(board.dataset)}</code>, and what of the options {', '.join(listed)} it was read with, which "
+            "is not in the records. Without the last two, <code>mlbench data inspect</code> must say SHA-256 ",
             element("code", text(board.sha256), class_="sha"),
             ".",
         ),
