@@ -302,10 +302,13 @@ def _commands(
     ]
     commands = []
     for (names, numbers), group in groupby(wanted, key=lambda one: (one[0], one[1])):
-        models = [word for _, _, model in group for word in ("-m", model)]
-        features = [word for name in names for word in ("-f", name)]
-        seeds = [word for seed in numbers for word in ("--seed", str(seed))]
-        lines = [["mlbench", "run", dataset], models, features, options[:8], [*options[8:], *seeds]]
+        lines = [
+            ["mlbench", "run", dataset],
+            [word for _, _, model in group for word in ("-m", model)],
+            [word for name in names for word in ("-f", name)],
+            options[:8],
+            [*options[8:], *(word for seed in numbers for word in ("--seed", str(seed)))],
+        ]
         commands.append([shlex.join(line) for line in lines])
     return commands
 
