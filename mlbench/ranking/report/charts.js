@@ -8,6 +8,10 @@ const DURATIONS = [
   [0.001, "1 ms"], [0.01, "10 ms"], [0.1, "0.1 s"], [1, "1 s"], [10, "10 s"], [60, "1 min"], [600, "10 min"],
   [3600, "1 h"], [36000, "10 h"], [360000, "100 h"], [3600000, "1000 h"],
 ];
+const FINE = [
+  [0.002, "2 ms"], [0.005, "5 ms"], [0.02, "20 ms"], [0.05, "50 ms"], [0.2, "0.2 s"], [0.5, "0.5 s"], [2, "2 s"],
+  [5, "5 s"], [20, "20 s"], [120, "2 min"], [300, "5 min"], [1800, "30 min"], [7200, "2 h"], [18000, "5 h"],
+];
 const STATES = { COMPLETE: "complete", PRUNED: "pruned", FAIL: "failed" };
 
 function add(parent, tag, attributes = {}, text = null) {
@@ -106,9 +110,11 @@ const KINDS = {
       const points = shown.flatMap((one) => one.points);
       const x = points.length ? extent(points.map((point) => point.x), 0.08) : [0, 1];
       const y = points.length ? extent(points.map((point) => point.y), 0.12) : [0, 1];
-      const times = DURATIONS.map(([value, text]) => [Math.log10(value), text]);
+      const within = (times) => times.map(([value, text]) => [Math.log10(value), text])
+        .filter(([at]) => at >= x[0] && at <= x[1]);
+      const coarse = within(DURATIONS);
       return {
-        x, y, xTicks: times.filter(([at]) => at >= x[0] && at <= x[1]), yTicks: ticks(...y, 5),
+        x, y, xTicks: coarse.length > 2 ? coarse : [...coarse, ...within(FINE)], yTicks: ticks(...y, 5),
         xName: "Prepare + tune + fit, logarithmic", yName: "Test micro AP",
       };
     },
