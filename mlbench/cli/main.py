@@ -13,6 +13,7 @@ from mlbench.cli.data import data
 from mlbench.cli.leaderboard import leaderboard_command
 from mlbench.cli.plot import plot
 from mlbench.cli.plugins import plugins
+from mlbench.cli.report import report
 from mlbench.cli.run import run
 from mlbench.errors import MlbenchError
 
@@ -32,6 +33,7 @@ data.add_command(plot)
 cli.add_command(data)
 cli.add_command(leaderboard_command)
 cli.add_command(compare)
+cli.add_command(report)
 
 
 def main() -> None:

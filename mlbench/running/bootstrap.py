@@ -120,9 +120,19 @@ def bootstrap(
         unit: What each row belongs to, shape (n,).
         weight: Shape (units, R).
     """
-    k = Y.shape[1]
     truth = Y == 1
+    from threadpoolctl import threadpool_limits  # late, as it looks for every library that has threads
+
     drawn = weight.astype(np.float64)
+    # One thread: the products are small, and a second one that other jobs keep waiting costs ten times its gain.
+    with threadpool_limits(1):
+        return _bootstrap(truth, scores, unit, drawn)
+
+
+def _bootstrap(
+    truth: NDArray[np.bool_], scores: NDArray[np.floating[Any]], unit: NDArray[np.int64], drawn: Floats
+) -> Replicates:
+    k = truth.shape[1]
     micro = _replicates(truth.ravel(), np.ravel(scores), np.repeat(unit, k), drawn)
     columns = zip(np.ascontiguousarray(truth.T), np.ascontiguousarray(scores.T), strict=True)
     per_label = np.array([_replicates(t, s, unit, drawn) for t, s in columns])

@@ -1,0 +1,28 @@
+"""``mlbench report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlbench.cli.options import runs_option
+from mlbench.ranking.report import write_report
+from mlbench.running.ledger import Ledger
+
+
+@click.command()
+@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="The folder to write index.html to; it needs no server and no network.",
+)
+@runs_option
+def report(datasets: tuple[str, ...], output: Path, runs: Path) -> None:
+    """Write a web page of finished jobs: boards, curves, labels, tuning, cost, environment."""
+    written = write_report(Ledger(runs), output, datasets)
+    click.echo(f"written: {written}", err=True)
