@@ -138,17 +138,19 @@ class Ledger:
         """
         folder = self.jobs / job_id
         try:
-            record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
-            if record.id != job_id:
-                raise ValueError(f"it is the record of {record.id}")
+            record = read_record(folder)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, TypeError):
-            self._put_aside(folder)
+            self.put_aside(folder)
             return None
         return record
 
-    def _put_aside(self, folder: Path) -> None:
+    def folders(self) -> list[Path]:
+        """The folders of all finished jobs, by id, whole or damaged; nothing is read, nothing put aside."""
+        return [path for path in sorted(self.jobs.glob("*")) if "." not in path.name and path.is_dir()]
+
+    def put_aside(self, folder: Path) -> None:
         """Rename what is no finished job, if it is there, so that nobody takes it for one."""
         if folder.exists():
             with contextlib.suppress(OSError):
@@ -197,7 +199,7 @@ class Ledger:
             _fsync(work.path)
             first = self.load(record.id)
             if first is None:
-                self._put_aside(target)  # a folder that lost its record
+                self.put_aside(target)  # a folder that lost its record
                 try:
                     work.path.rename(target)
                 except OSError:
@@ -217,6 +219,31 @@ class Ledger:
         finally:
             work.release()
         return record
+
+
+def read_record(folder: Path) -> Record:
+    """The record of a finished job's folder, which is left as it is.
+
+    Raises:
+        ValueError: It is damaged, or another job's; ``TypeError`` if it has other fields.
+        OSError: It cannot be read.
+    """
+    record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
+    if record.id != folder.name:
+        raise ValueError(f"it is the record of {record.id}")
+    return record
+
+
+def damages(folder: Path, record: Record) -> Iterator[tuple[str, str]]:
+    """(file, what is wrong) for each file beside a record that is not the one the record was made with."""
+    for name, sha256 in sorted(record.files.items()):
+        path = folder / name
+        if Path(name).name != name or name == RECORD:
+            yield RECORD, f"it names {name!r}, which is no file beside it"
+        elif path.is_symlink() or not path.is_file():
+            yield name, "it is missing"
+        elif file_sha256(path) != sha256:
+            yield name, "its SHA-256 is not the one of the record"
 
 
 def _fields(record: Record) -> dict[str, Any]:
