@@ -59,7 +59,7 @@ class Finder:
         except MlbenchError as error:
             return Missing(reason=f"{error}: give --data PATH")
         if tried:
-            return Missing(reason=f"{' and '.join(tried)} have not its fingerprint {sha256[:12]}: give --data PATH")
+            return Missing(reason=f"not the data of {' or '.join(tried)} (fingerprint {sha256[:12]}): give --data PATH")
         return Missing(reason="give --data PATH")
 
     def _registered(self, name: str) -> list[Dataset]:
