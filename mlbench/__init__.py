@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from mlbench.data.dataset import Dataset, Matrix, Split, make_split
 from mlbench.data.home import data_home
 from mlbench.errors import DataError, MlbenchError, TrialPruned, UsageError
@@ -23,8 +26,19 @@ __all__ = [
     "Split",
     "TrialPruned",
     "UsageError",
+    "compare",
     "data_home",
     "hookimpl",
+    "load_leaderboard",
     "make_split",
+    "run",
 ]
 __version__ = "0.1.0"
+_FROM_NOTEBOOK = ("compare", "load_leaderboard", "run")
+
+
+def __getattr__(name: str) -> Any:
+    """What runs and ranks is imported when it is asked for: a plugin needs none of it."""
+    if name in _FROM_NOTEBOOK:
+        return getattr(importlib.import_module("mlbench.ranking.notebook"), name)
+    raise AttributeError(f"module 'mlbench' has no attribute {name!r}")

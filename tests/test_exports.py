@@ -15,7 +15,8 @@ import mlbench
 PUBLIC = [
     "DataError", "Dataset", "DatasetSpec", "FeatureSpec", "FitContext", "MakeContext", "Matrix", "MlbenchError",
     "ModelSpec", "Option", "Scorer", "Split",
-    "TrialPruned", "UsageError", "data_home", "hookimpl", "make_split",
+    "TrialPruned", "UsageError", "compare", "data_home", "hookimpl", "load_leaderboard", "make_split",
+    "run",
 ]  # fmt: skip
 
 

@@ -50,6 +50,16 @@ def _rank(rows: list[Row]) -> list[tuple[str, str]]:
     return [(row["rank"], row["model"]) for row in rows]
 
 
+def test_two_plugins_of_one_model_name_are_not_averaged() -> None:
+    """A fork with the same name and version is another variant; rules of another protocol are no row."""
+    mine, fork = record(0.9), record(0.1, id="fork")
+    fork = replace(fork, job={**fork.job, "plugin": "somebody-s-ridge"})
+    (row,) = leaderboard([mine, fork], preferred={mine.id})
+    assert (row["average_precision_micro"], row["n_seeds"]) == ("0.9", "1")
+    old = replace(record(0.1, id="old"), job={**mine.job, "protocol": 0})
+    assert leaderboard([old]) == []
+
+
 def test_columns_are_in_the_published_order() -> None:
     """The CSV has exactly these columns in this order: others read it."""
     assert ", ".join(COLUMNS) == " ".join(ORDER.split())

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mlbench.errors import LedgerError
 from mlbench.running import ledger as module
-from mlbench.running.ledger import RECORD, STATUSES, Ledger, Record, WorkFolder, file_sha256
+from mlbench.running.ledger import RECORD, STATUSES, Ledger, Record, WorkFolder, _body_hash, file_sha256
 from mlbench.running.study_log import TrialLine
 
 ID = "0123456789abcdef" * 2
@@ -125,18 +125,21 @@ def test_other_json_is_no_record(text: str) -> None:
 
 
 def test_a_record_of_another_schema() -> None:
-    """A record of a newer mlbench is refused with both versions."""
-    text = replace(RECORDS["ok"], schema_version=2).to_json()
-
-    with pytest.raises(ValueError, match="schema version 2, this mlbench reads 1"):
-        Record.from_json(text)
+    """A record of a newer mlbench is refused as that, not taken for damaged; nothing is renamed."""
+    later = json.loads(RECORDS["ok"].to_json()) | {"mood": "good"}
+    del later["sha256"]
+    unknown = json.dumps({**later, "sha256": _body_hash(later)}, sort_keys=True, indent=1) + "\n"
+    for text in (replace(RECORDS["ok"], schema_version=2).to_json(), unknown):
+        with pytest.raises(LedgerError, match="was recorded by another mlbench than"):
+            Record.from_json(text)
 
 
 def test_a_record_is_its_fields_and_a_checksum() -> None:
     """``record.json`` has the fields of ``Record`` and ``sha256``, sorted, nothing else."""
     body = json.loads(RECORDS["ok"].to_json())
 
-    assert list(body) == sorted({field.name for field in fields(Record)} | {"sha256"})
+    # Without these a record is written as it was before there were any, and so can still be read.
+    assert list(body) == sorted({field.name for field in fields(Record)} - {"replicates", "tuning"} | {"sha256"})
     assert set(STATUSES) == {"ok", "failed", "timeout", "out_of_memory", "killed", "invalid_scores", "import_error"}
 
 
@@ -222,9 +225,8 @@ def test_a_finished_job_is_not_changed_by_looking(ledger: Ledger) -> None:
         lambda text: "",
         lambda text: "\0" * len(text),
         lambda text: record(id="f" * 32).to_json(),
-        lambda text: replace(RECORDS["ok"], schema_version=99).to_json(),
     ],
-    ids=["digit", "cut", "empty", "zeros", "another job's", "schema"],
+    ids=["digit", "cut", "empty", "zeros", "another job's"],
 )
 def test_a_damaged_record_is_put_aside(ledger: Ledger, damage: object) -> None:
     """A damaged record counts as not there, is kept beside for whoever looks into it, and the job can be run again."""
@@ -233,8 +235,10 @@ def test_a_damaged_record_is_put_aside(ledger: Ledger, damage: object) -> None:
     path.write_text(damage(path.read_text()))  # type: ignore[operator]
 
     assert ledger.load(ID) is None
-
     assert list(ledger.records()) == []
+    assert [path.name for path in ledger.jobs.iterdir()] == [ID]  # reading changes nothing
+
+    assert ledger.tidy(ID) is None
     (aside,) = ledger.jobs.iterdir()
     assert aside.name.startswith(f"{ID}.corrupt-")
     assert (aside / "log.txt").read_text() == "x"
@@ -383,3 +387,26 @@ def test_a_commit_lets_go_of_the_lock(ledger: Ledger, claim: Callable[[], WorkFo
     _finish(ledger, RECORDS["ok"], work=work)
 
     assert claim().path != work.path
+
+
+def test_a_commit_that_is_killed_loses_no_trial(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the folder is in place, the study is still in it; afterwards, what is left over is cleared."""
+    work = ledger.claim(ID)
+    (work.path / "log.txt").write_text("x")
+    (work.path / "study.jsonl").write_text("trials")
+
+    def killed(self: Path, target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.commit(work, RECORDS["ok"], ("log.txt",))
+    again = ledger.claim(ID)
+    assert again.path == work.path
+    assert (again.path / "study.jsonl").read_text() == "trials"
+    ledger.commit(again, RECORDS["ok"], ("log.txt",))
+    assert sorted(path.name for path in (ledger.jobs / ID).iterdir()) == ["log.txt", RECORD]
+    (ledger.jobs / ID / "study.jsonl").write_text("a kill right after the rename")
+    assert ledger.tidy(ID) is not None
+    assert sorted(path.name for path in (ledger.jobs / ID).iterdir()) == ["log.txt", RECORD]

@@ -13,7 +13,7 @@ import pytest
 from helpers import job_data, random_dataset
 
 from mlbench.data.cache import JobData
-from mlbench.errors import InvalidScores, TrialPruned
+from mlbench.errors import InvalidScores, PluginError, TrialPruned
 from mlbench.metrics import DIRECTIONS, figure
 from mlbench.registry.specs import FitContext, ModelSpec
 from mlbench.running.study_log import StudyLog, TrialLine
@@ -500,3 +500,14 @@ def test_values_are_figures_of_valid(log: StudyLog) -> None:
 
     assert line.value == figure("f1_macro", DATA.valid.Y, scores)
     assert line.average_precision_micro == figure("average_precision_micro", DATA.valid.Y, scores)
+
+
+def test_defaults_outside_of_the_range_end_the_job(log: StudyLog) -> None:
+    """Optuna would run them, and could not take them up again after a kill: better refused at once, always."""
+    spec = _spec(suggest=lambda trial: {"x": trial.suggest_float("x", 0, 1)}, defaults={"x": 5.0})
+    with (
+        pytest.warns(UserWarning, match="out of range"),
+        pytest.raises(PluginError, match="defaults are outside of what suggest asks for"),
+    ):
+        _tune(log, spec)
+    assert log.read() == []

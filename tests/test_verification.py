@@ -18,7 +18,7 @@ from mlbench.registry.catalog import Catalog, discover
 from mlbench.running.ledger import Ledger, read_record
 
 BOARD = "demo-limit-60"
-EVERY = 11
+EVERY = 31
 """Of the bytes of a file, one in so many is flipped, and the first and last 50: flipping all takes minutes."""
 
 
@@ -55,6 +55,11 @@ def _found(job: Path, finder: Finder) -> list[str]:
     return verify_runs(job.parents[1], finder).differences
 
 
+def _places(n: int) -> list[int]:
+    """Which of n bytes are flipped."""
+    return sorted({*range(0, n, EVERY), *range(min(50, n)), *range(max(0, n - 50), n)})
+
+
 # --------------------------------------------------------------------------------------------- jobs
 def test_a_good_run_passes(finished: Path) -> None:
     """Nothing differs: exit 0, a line with counts; all figures of jobs with scores were computed anew."""
@@ -79,9 +84,7 @@ def test_every_flipped_byte_is_found_and_named(job: Path, finder: Finder, name: 
     """Whatever byte of whatever file changes: the file is named."""
     path = job / name
     whole = path.read_bytes()
-    places = sorted(
-        {*range(0, len(whole), EVERY), *range(min(50, len(whole))), *range(max(0, len(whole) - 50), len(whole))}
-    )
+    places = _places(len(whole))
     assert places
     for at in places:
         damaged = bytearray(whole)
@@ -174,6 +177,15 @@ def _forge(job: Path, kind: str) -> None:
     elif kind == "value":
         best = str(max(float(line.split(",")[2]) for line in (job / "trials.csv").read_text().splitlines()[1:]))
         _replace(job, "trials.csv", best, "0.999")
+    elif kind == "replicates":
+        micro = record.replicates["average_precision_micro"]
+        changes = {
+            "replicates": {**record.replicates, "average_precision_micro": [*micro[:-1], (micro[-1] or 0) + 0.01]}
+        }
+    elif kind == "calibrated":
+        changes = {"figures": {**record.figures, "test": {**test, "average_precision_micro_calibrated": 0.5}}}
+    elif kind == "expected":
+        changes = {"tuning": {**record.tuning, "expected_best": [0.1, 0.2, 0.3]}}
     elif kind == "no text":
         (job / "trials.csv").write_bytes(b"\xff\xfe")
     restamp(job, **changes)
@@ -198,6 +210,9 @@ def _forge(job: Path, kind: str) -> None:
         ("per_label lost", "per_label.csv", "0 labels, recomputed 12"),
         ("curves", "curves.json", "the test curve is not the one of the scores"),
         ("value", "trials.csv", "the best average_precision_micro is 0.999"),
+        ("replicates", "record.json", "the replicates of average_precision_micro are not those of the scores"),
+        ("calibrated", "record.json", "test average_precision_micro_calibrated is 0.5, recomputed"),
+        ("expected", "trials.csv", "expected_best is"),
         ("no text", "trials.csv", "it cannot be read"),
     ],
 )
@@ -217,6 +232,20 @@ def test_another_order_of_adding_up_is_no_difference(job: Path, finder: Finder) 
     restamp(job, figures=figures)
 
     assert _found(job, finder) == []
+
+
+def test_a_job_from_before_there_were_intervals(job: Path, finder: Finder) -> None:
+    """Older jobs have no replicates, no audits, no curves and fewer columns: that is no difference."""
+    record = read_record(job)
+    rows = [line.split(",") for line in (job / "per_label.csv").read_text().splitlines()]
+    (job / "per_label.csv").write_text("\n".join(",".join([*row[:4], row[6]]) for row in rows) + "\n")
+    (job / "curves.json").unlink()
+    figures = {part: {n: v for n, v in f.items() if "calibrated" not in n} for part, f in record.figures.items()}
+    restamp(job, replicates={}, tuning={}, figures=figures)
+
+    result = verify_runs(job.parents[1], finder)
+
+    assert (result.differences, result.recomputed) == ([], 1)
 
 
 def test_labels_that_are_not_found(job: Path, catalog: Catalog) -> None:
@@ -278,7 +307,7 @@ def test_every_flipped_byte_of_a_board_is_found(finished: Path, board: Path, suf
     records = whole_records([finished / "runs"])
     path = board.with_suffix(suffix)
     whole = path.read_bytes()
-    for at in range(len(whole)):
+    for at in _places(len(whole)):
         damaged = bytearray(whole)
         damaged[at] ^= 1 << at % 8
         path.write_bytes(damaged)

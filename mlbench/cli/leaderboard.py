@@ -8,7 +8,7 @@ import click
 
 from mlbench.cli.options import runs_option
 from mlbench.cli.plot import plot_board
-from mlbench.cli.tables import show_board
+from mlbench.cli.tables import show_board, show_tuning
 from mlbench.errors import UnknownName, UsageError
 from mlbench.ranking.leaderboard import boards, leaderboard, to_csv
 from mlbench.ranking.views import to_html, to_markdown
@@ -26,8 +26,9 @@ WRITERS = {"csv": to_csv, "markdown": to_markdown, "html": to_html}
     metavar="FILE",
     help="Draw the precision-recall curves of one board, train and test, to this .png or .svg too.",
 )
+@click.option("--tuning", is_flag=True, help="What tuning bought, instead: default and tuned, valid and test, edges.")
 @runs_option
-def leaderboard_command(datasets: tuple[str, ...], form: str, curves: Path | None, runs: Path) -> None:
+def leaderboard_command(datasets: tuple[str, ...], form: str, curves: Path | None, tuning: bool, runs: Path) -> None:
     """Print the leaderboards of finished jobs: one for each data set and budget."""
     ledger = Ledger(runs)
     found = boards(ledger.records())
@@ -42,7 +43,9 @@ def leaderboard_command(datasets: tuple[str, ...], form: str, curves: Path | Non
         plot_board(found, ledger, curves)
     for records in found.values():
         rows = leaderboard(records)
-        if form == "table":
+        if tuning:
+            show_tuning(records)
+        elif form == "table":
             show_board(rows)
         else:
             click.echo(WRITERS[form](rows), nl=False)

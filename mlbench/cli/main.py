@@ -8,6 +8,7 @@ import sys
 import click
 
 from mlbench import __version__
+from mlbench.cli.compare import compare
 from mlbench.cli.data import data
 from mlbench.cli.leaderboard import leaderboard_command
 from mlbench.cli.merge import merge_command
@@ -36,6 +37,7 @@ cli.add_command(leaderboard_command)
 cli.add_command(merge_command)
 cli.add_command(verify)
 cli.add_command(score)
+cli.add_command(compare)
 
 
 def main() -> None:

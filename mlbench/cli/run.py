@@ -27,6 +27,7 @@ from mlbench.running.plan import Budget, Job
 from mlbench.running.request import DEMO, DEVICES, REFITS, DatasetRequest, Request, check_budget, plan
 from mlbench.running.suites import n_bytes, read_suite, seconds
 
+INTERRUPTED = "interrupted: run the same command again to go on where it stopped"
 BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metric", "refit")
 
 
@@ -92,25 +93,34 @@ def run(
     catalog = discover()
     for broken in catalog.broken:
         click.echo(f"warning: plugin {broken.origin} is left out: {broken.error}", err=True)
-    with making() as progress_of_making:
-        todo = plan(_request(datasets, suite, options), catalog, progress_of_making)
+    try:
+        with making() as progress_of_making:
+            todo = plan(_request(datasets, suite, options), catalog, progress_of_making)
+    except KeyboardInterrupt:
+        click.echo(INTERRUPTED, err=True)
+        raise
     ledger = Ledger(runs)
     describe_data(todo)
     if dry_run:
         describe_plan(todo, ledger)
         return
 
+    try:
+        leaderboards.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{leaderboards}: cannot be written: {error.strerror or error}") from error
     threads = max(1, usable_cpus() // jobs)
     executor = InlineExecutor() if jobs == 1 else process_pool(jobs)
-    missing = [job for job in todo if ledger.load(job.id) is None]
+    missing = [job for job in todo if ledger.tidy(job.id) is None]
     try:
         with Progress(missing, ledger) as progress:
             records = drive(todo, executor, ledger, threads=threads, on_done=progress.done, fail_fast=fail_fast)
-    except KeyboardInterrupt:
+    except BaseException as error:
         executor.shutdown(wait=False, cancel_futures=True)
         for worker in multiprocessing.active_children():
             worker.terminate()
-        click.echo("interrupted: run the same command again to go on where it stopped", err=True)
+        if isinstance(error, KeyboardInterrupt):
+            click.echo(INTERRUPTED, err=True)
         raise
     executor.shutdown()
 
@@ -132,6 +142,8 @@ def _request(datasets: tuple[str, ...], suite: Path | None, options: dict[str, A
     settings = read_suite(suite) if suite else {}
     if suite and datasets:
         raise UsageError("name data sets or a --suite, not both")
+    if suite and any(options[name] for name in ("labels", "groups", "split")):
+        raise UsageError("--labels, --groups and --split stand in the suite's file, with their data set")
     given = {name: value for name, value in options.items() if value not in (None, ())}
     chosen = settings | given
     read = ReadOptions(labels=options["labels"], groups=options["groups"], split=options["split"])

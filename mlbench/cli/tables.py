@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import click
 
-from mlbench.ranking.leaderboard import Row
+from mlbench.ranking.leaderboard import Row, records_of_rows, shown_record
 from mlbench.ranking.views import HEADER, TEXT_COLUMNS, cells, footnotes, to_markdown, warnings
+from mlbench.running.ledger import Record
 
 WIDE = 100
 """Columns of a terminal from which on the whole board is drawn."""
@@ -28,6 +29,46 @@ def show_board(rows: Sequence[Row]) -> None:
     show_table(header, shown, title=rows[0]["dataset"] if rows else "", text=TEXT_COLUMNS)
     for note in warnings(rows) + footnotes(rows):
         click.echo(f"  {note}")
+
+
+def show_tuning(records: Sequence[Record]) -> None:
+    """What tuning bought: a line for each row of the board, of the seed that stands for it."""
+    header = (
+        "Model",
+        "Features",
+        "Default",
+        "Tuned",
+        "Test",
+        "Valid - test",
+        "Expected best of 5",
+        "of 10",
+        "At an edge",
+    )
+    shown = [record for record in map(shown_record, records_of_rows(records)) if record.status == "ok"]
+    shown.sort(key=lambda record: -(record.figures["test"]["average_precision_micro"] or 0.0))
+    rows = []
+    for record in shown:
+        valid, test = (record.figures[part]["average_precision_micro"] for part in ("valid", "test"))
+        expected = record.tuning.get("expected_best", [])
+        edges = record.tuning.get("at_edge", {})
+        rows.append(
+            (
+                *(record.job["model"], record.job["features"], _plain(record.default_average_precision_micro)),
+                *(_plain(valid), _plain(test), "" if valid is None or test is None else f"{valid - test:+.4f}"),
+                *(_plain(expected[m - 1]) if len(expected) >= m else "" for m in (5, 10)),
+                ", ".join(f"{name} ({record.best_params[name]:.3g}, {end})" for name, end in edges.items())
+                if record.best_params
+                else "",
+            )
+        )
+    name, metric = records[0].dataset["name"], records[0].job["budget"]["metric"]
+    show_table(header, rows, title=str(name), text=("Model", "Features", "At an edge"))
+    click.echo("Default, tuned and test are micro AP; default and tuned on valid.")
+    click.echo(f"Expected best: {metric} on valid of the best of so many of the trials, whichever they had been.")
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def show_table(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -92,14 +93,25 @@ def _write_matrix(dataset: Dataset, transform: Callable[[Matrix], Matrix], folde
             if out is None:
                 shape = (total, block.shape[1])
                 out = np.lib.format.open_memmap(folder / "X.npy", mode="w+", dtype=np.float32, shape=shape)
+                _reserve(folder / "X.npy")
+            if block.shape[1] != out.shape[1]:
+                raise DataError(f"a block of rows became {block.shape[1]} columns wide, the first {out.shape[1]}")
             out[done : done + len(block)] = block
             done += len(block)
 
 
+def _reserve(file: Path) -> None:
+    """Room on disk for all of a file: a full disk is an OSError here, and would be a SIGBUS at the first write."""
+    with file.open("r+b") as stream:
+        os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
+
+
 def _checked(block: Matrix, n_rows: int) -> Matrix:
-    """What a transform gave, if models can use it."""
+    """What a transform gave, in float32, if models can use it."""
     if block.ndim != 2 or block.shape[0] != n_rows:
         raise DataError(f"{n_rows} rows became an array of shape {block.shape}")
+    with np.errstate(over="ignore"):  # what is too large for float32 is infinite, and refused
+        block = block.astype(np.float32)
     values = block.data if is_sparse(block) else block
     if not np.isfinite(values).all():
         raise DataError(f"{int((~np.isfinite(values)).sum())} values are NaN or infinite")

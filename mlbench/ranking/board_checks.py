@@ -9,7 +9,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mlbench.errors import DataError, one_line
+from mlbench.errors import DataError, LedgerError, one_line
 from mlbench.ranking.leaderboard import COLUMNS, Row, boards, from_csv, leaderboard, to_csv
 from mlbench.ranking.views import to_markdown
 from mlbench.running.ledger import Ledger, Record, read_record
@@ -21,7 +21,7 @@ def whole_records(runs: Sequence[Path]) -> list[Record]:
     for folder in (folder for root in runs for folder in Ledger(root).folders()):
         try:
             found.setdefault(folder.name, read_record(folder))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, LedgerError):
             continue  # `mlbench verify` of the runs says so; here its row is missing
     return list(found.values())
 
@@ -66,7 +66,9 @@ def _rows_differ(rows: Sequence[Row], records: Sequence[Record]) -> Iterator[str
     for group in boards(records).values():
         if group[0].dataset["sha256"] in shas:
             # A board keeps the version that was run for it, though the ledger may have newer ones.
-            wanted = {(row["model"], row["features"], row["plugin_version"], row["device"]) for row in rows}
+            wanted = {
+                (row["model"], row["features"], row["plugin"], row["plugin_version"], row["device"]) for row in rows
+            }
             preferred = {record.id for record in group if _variant(record) in wanted}
             candidates.append(from_csv(to_csv(leaderboard(group, preferred))))
     if not candidates:
@@ -93,9 +95,9 @@ def _rows_differ(rows: Sequence[Row], records: Sequence[Record]) -> Iterator[str
         yield "a row stands there twice"
 
 
-def _variant(record: Record) -> tuple[str, str, str, str]:
+def _variant(record: Record) -> tuple[str, ...]:
     job = record.job
-    return job["model"], job["features"], job["plugin_version"], record.device
+    return job["model"], job["features"], job["plugin"], job["plugin_version"], record.device
 
 
 def _name(row: Row) -> str:

@@ -9,15 +9,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from packaging.version import InvalidVersion, Version
 
 from mlbench.errors import DataError
+from mlbench.ranking.intervals import fold_seeds, rank_ranges
+from mlbench.running.bootstrap import interval
 from mlbench.running.ledger import Record
 from mlbench.running.plan import PROTOCOL
 
@@ -101,7 +106,10 @@ def leaderboard(records: Iterable[Record], preferred: Collection[str] = ()) -> l
         preferred: Ids of jobs to take where a model was run in several versions or on several devices;
             else the newest version is taken.
     """
-    rows = sorted((_row(seeds) for seeds in records_of_rows(records, preferred)), key=_order)
+    chosen = records_of_rows(records, preferred)
+    rows = [_row(seeds) for seeds in chosen]
+    _add_intervals(rows, chosen)
+    rows.sort(key=_order)
     figures = [float(row["average_precision_micro"]) for row in rows if row["average_precision_micro"]]
     for row in rows:
         if row["average_precision_micro"]:
@@ -109,12 +117,42 @@ def leaderboard(records: Iterable[Record], preferred: Collection[str] = ()) -> l
     return rows
 
 
+def replicates_of(seeds: Sequence[Record], name: str) -> NDArray[np.float64] | None:
+    """The replicates, shape (R,), of a test figure of a row, its seeds folded in; None where one has none."""
+    if any(name not in record.replicates for record in seeds):
+        return None
+    shown = seeds[0].job
+    values = [[np.nan if value is None else value for value in record.replicates[name]] for record in seeds]
+    return fold_seeds(values, f"{shown['model']}\n{shown['features']}")
+
+
+def _add_intervals(rows: Sequence[Row], chosen: Sequence[Sequence[Record]]) -> None:
+    """Fill in the ends of the intervals, and the ranks that cannot be told apart when all rows have replicates."""
+    values: dict[str, float] = {}
+    found: dict[str, NDArray[np.float64]] = {}
+    for number, (row, seeds) in enumerate(zip(rows, chosen, strict=True)):
+        for name in ("average_precision_micro", "average_precision_macro"):
+            replicates = replicates_of(seeds, name) if row[name] else None
+            if replicates is not None:
+                row[f"{name}_low"], row[f"{name}_high"] = map(repr, interval(replicates).tolist())
+                if name == "average_precision_micro":
+                    found[str(number)] = replicates
+        if row["average_precision_micro"]:
+            values[str(number)] = float(row["average_precision_micro"])
+    if found.keys() == values.keys():
+        for key, (low, high) in rank_ranges(values, found).items():
+            rows[int(key)] |= {"rank_low": str(low), "rank_high": str(high)}
+
+
 def records_of_rows(records: Iterable[Record], preferred: Collection[str] = ()) -> list[list[Record]]:
     """The records, a seed each, that a row of ``leaderboard`` is made from, for each row, unranked."""
     variants: dict[tuple[str, str], dict[tuple[Any, ...], list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         job = record.job
-        variant = (_version_key(job["plugin_version"]), _version_key(job["features_plugin_version"]), job["device"])
+        if job["protocol"] != PROTOCOL:
+            continue
+        versions = _version_key(job["plugin_version"]), _version_key(job["features_plugin_version"])
+        variant = (*versions, job["device"], job["plugin"], job["features_plugin"])
         variants[job["model"], job["features"]][variant].append(record)
     chosen = []
     for candidates in variants.values():
@@ -156,7 +194,7 @@ def write_text(path: Path, text: str) -> None:
     if path.exists() and path.read_bytes() == data:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    making = path.with_name(f".{path.name}.making")
+    making = path.with_name(f".{path.name}.{os.getpid()}.making")
     making.write_bytes(data)
     making.replace(path)
 

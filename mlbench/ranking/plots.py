@@ -248,6 +248,43 @@ def _draw_curves(figure: Figure, title: str, lines: Sequence[Line]) -> None:
     both[0].set_ylabel("precision")
 
 
+# ------------------------------------------------------------------------------------------- ranks
+def plot_ranks(ranks: Mapping[str, float], critical: float, path: Path) -> None:
+    """Draw average ranks on a line, best to the left, with a bar over those that differ by less than ``critical``."""
+    _write(path, (8, 1.4 + 0.28 * len(ranks)), lambda figure: _draw_ranks(figure, ranks, critical))
+
+
+def _draw_ranks(figure: Figure, ranks: Mapping[str, float], critical: float) -> None:
+    axes = figure.subplots()
+    ordered = sorted(ranks, key=lambda name: ranks[name])
+    for place, name in enumerate(ordered):
+        y = -1.0 - place
+        axes.plot([ranks[name], ranks[name]], [0, y], color=GREY, linewidth=0.8)
+        axes.plot(ranks[name], y, "o", color=COLOURS[0], markersize=4)
+        left = ranks[name] < (1 + len(ranks)) / 2
+        text = f"{one_line(name, 40)}  {ranks[name]:.2f}"
+        axes.annotate(
+            text, (ranks[name], y), xytext=(6 if left else -6, 0), textcoords="offset points",
+            ha="left" if left else "right", va="center", fontsize="small", parse_math=False,
+        )  # fmt: skip
+    level = 0.35
+    for start, name in enumerate(ordered):
+        together = [other for other in ordered[start:] if ranks[other] - ranks[name] < critical]
+        before = ordered[start - 1] if start else None
+        if len(together) > 1 and (before is None or ranks[together[-1]] - ranks[before] >= critical):
+            axes.plot([ranks[name] - 0.03, ranks[together[-1]] + 0.03], [level, level], color="black", linewidth=3)
+            level += 0.35
+    axes.set(xlim=(0.8, len(ranks) + 0.2), ylim=(-1.6 - len(ranks), level + 0.4))
+    axes.set_title(
+        f"average rank; bars join what differs by less than {critical:.2f} (Nemenyi, 5 %)", fontsize="medium"
+    )
+    axes.xaxis.set_ticks(range(1, len(ranks) + 1))
+    axes.xaxis.tick_top()
+    axes.yaxis.set_visible(False)
+    for side in ("left", "right", "bottom"):
+        axes.spines[side].set_visible(False)
+
+
 # ------------------------------------------------------------------------------------------- files
 def _write(path: Path, size: tuple[float, float], draw: Callable[[Figure], None]) -> None:
     """Let ``draw`` fill a figure of that size in inches, and write it.

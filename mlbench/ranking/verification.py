@@ -15,16 +15,31 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from mlbench.data.dataset import Dataset
-from mlbench.errors import InvalidScores, one_line
+from mlbench.errors import InvalidScores, LedgerError, one_line
 from mlbench.metrics import best_threshold, figures
 from mlbench.ranking.labels import Finder, Missing
 from mlbench.registry.specs import Scores
+from mlbench.running.bootstrap import Replicates, bootstrap_test
+from mlbench.running.calibration import CALIBRATED, calibrated_average_precision
 from mlbench.running.curves import CURVES, curve
-from mlbench.running.drive import PER_LABEL, TRIAL_COLUMNS, TRIALS, cell, describe, per_label_rows, plain, raw_scores
+from mlbench.running.drive import (
+    LIMITS,
+    PER_LABEL,
+    TRIAL_COLUMNS,
+    TRIALS,
+    cell,
+    describe,
+    per_label_rows,
+    plain,
+    raw_scores,
+    replicates_to_keep,
+)
+from mlbench.running.honesty import tuning_audit
 from mlbench.running.job import SCORES_TEST, SCORES_VALID
 from mlbench.running.ledger import LOCK, RECORD, STATUSES, Ledger, Record, damages, read_record
 from mlbench.running.plan import job_id
@@ -63,6 +78,12 @@ class Recomputable(Finished):
     dataset: Dataset
     valid: Scores
     test: Scores
+
+    @cached_property
+    def replicates(self) -> Replicates | None:
+        """Of the test scores; several checks want them."""
+        assert self.dataset.test is not None
+        return bootstrap_test(self.dataset.test, self.test, self.record.dataset["sha256"])
 
 
 @dataclass(kw_only=True)
@@ -120,7 +141,7 @@ def _read(folder: Path) -> tuple[Record | None, list[Difference]]:
         return record, []
     except FileNotFoundError:
         return None, [(RECORD, "it is missing")]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, LedgerError) as error:
         return None, [(RECORD, str(error))]
 
 
@@ -174,7 +195,7 @@ def check_files(job: Finished) -> Iterator[Difference]:
         # An empty lock is what a kill in the moment of the commit leaves.
         left = path.name == LOCK and path.is_file() and path.stat().st_size == 0
         if path.name not in (*job.record.files, RECORD) and not left:
-            yield path.name, "the record knows of no such file"
+            yield path.name, "the record knows of no such file (what a killed run left, the same run again removes)"
 
 
 def check_trials(job: Finished) -> Iterator[Difference]:
@@ -206,6 +227,9 @@ def check_trials(job: Finished) -> Iterator[Difference]:
             best.average_precision_micro,
             valid.get("average_precision_micro"),
         )
+    if record.tuning and not record.n_trials_pruned:  # what pruned trials reported is not in the CSV
+        audit = tuning_audit(lines, best, record.job["budget"]["metric"])
+        says["expected_best"] = audit["expected_best"], record.tuning.get("expected_best")
     for name, (trials, recorded) in says.items():
         if not same(trials, recorded):
             yield TRIALS, f"{name} is {trials}, in the record {recorded}"
@@ -261,6 +285,9 @@ def recompute_figures(job: Recomputable) -> Iterator[Difference]:
         return
     for part, Y, scores in (("valid", job.dataset.valid.Y, job.valid), ("test", job.dataset.test.Y, job.test)):
         recorded, computed = job.record.figures.get(part, {}), plain(figures(Y, scores, threshold))
+        if CALIBRATED in recorded and part == "test":  # older records have none
+            value = calibrated_average_precision(job.dataset.valid.Y, job.valid, Y, scores)
+            computed |= plain({CALIBRATED: value})
         for name in sorted({*recorded, *computed}):
             if name not in computed or name not in recorded or not same(recorded[name], computed[name]):
                 yield RECORD, f"{part} {name} is {recorded.get(name)}, recomputed {computed.get(name)}"
@@ -274,7 +301,10 @@ def recompute_per_label(job: Recomputable) -> Iterator[Difference]:
     except (ValueError, csv.Error) as error:
         yield PER_LABEL, f"it cannot be read: {error}"
         return
-    computed = per_label_rows(job.dataset, job.test)
+    computed = per_label_rows(job.dataset, job.test, job.replicates)
+    if recorded and not set(LIMITS) & set(recorded[0]):  # written before there were intervals
+        kept = [position for position, name in enumerate(computed[0]) if name not in LIMITS]
+        computed = [[row[position] for position in kept] for row in computed]
     if len(recorded) != len(computed):
         yield PER_LABEL, f"{len(recorded) - 1} labels, recomputed {len(computed) - 1}"
         return
@@ -299,6 +329,16 @@ def recompute_curves(job: Recomputable) -> Iterator[Difference]:
             yield CURVES, f"the {part} curve is not the one of the scores"
 
 
+def recompute_replicates(job: Recomputable) -> Iterator[Difference]:
+    """The bootstrap replicates of which intervals and ranks are made; older records have none."""
+    if not job.record.replicates:
+        return
+    computed = {} if job.replicates is None else replicates_to_keep(job.replicates)
+    for name in sorted({*computed, *job.record.replicates}):
+        if not same(job.record.replicates.get(name), computed.get(name)):
+            yield RECORD, f"the replicates of {name} are not those of the scores"
+
+
 CHECKS: Sequence[Callable[[Finished], Iterator[Difference]]] = (check_identity, check_files, check_trials)
 """Of every job."""
 RECOMPUTED: Sequence[Callable[[Recomputable], Iterator[Difference]]] = (
@@ -306,6 +346,7 @@ RECOMPUTED: Sequence[Callable[[Recomputable], Iterator[Difference]]] = (
     recompute_figures,
     recompute_per_label,
     recompute_curves,
+    recompute_replicates,
 )
 """Of jobs that passed ``CHECKS``, and whose data were found."""
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from mlbench.errors import one_line
 from mlbench.ranking.leaderboard import Row
+from mlbench.running.bootstrap import N_REPLICATES
 
 HEADER = (
     "Rank",
@@ -47,7 +48,7 @@ def warnings(rows: Sequence[Row]) -> list[str]:
 def cells(row: Row) -> tuple[str, ...]:
     """The cells of ``HEADER`` for one row, unescaped."""
     return (
-        row["rank"] or ABSENT,
+        _rank(row),
         row["model"],
         row["features"],
         _figure(row, "average_precision_micro"),
@@ -80,6 +81,13 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     lines.append(
         f"Budget: {trials} trials a model, tuned on valid, scored once on test; {seeds} seed{'s' * (seeds > 1)}."
     )
+    if any(row["average_precision_micro_low"] for row in rows):
+        drawn = f"{first['n_groups']} groups" if first["n_groups"] else f"{first['n_test']} rows"
+        lines.append(
+            f"±: half of the 95 % interval, {N_REPLICATES:,} bootstrap replicates of the {drawn} of test. "
+            "Ranks such as 1–3 cannot be told apart: paired differences of micro AP, corrected for the number of "
+            "pairs (max-t, 95 %)."
+        )
     lines.append(f"Data SHA-256: {first['dataset_sha256']}. mlbench {first['mlbench_version']}.")
     lines += [f"{row['model']} ({row['features']}): {row['error']}" for row in rows if row["error"]]
     return lines
@@ -119,8 +127,20 @@ def _line(values: Sequence[str]) -> str:
     return f"| {' | '.join(values)} |"
 
 
+def _rank(row: Row) -> str:
+    """``2``, or ``1–3`` where it cannot be told apart from others."""
+    low, high = row["rank_low"], row["rank_high"]
+    return f"{low}–{high}" if low != high else row["rank"] or ABSENT
+
+
 def _figure(row: Row, name: str) -> str:
-    return f"{float(row[name]):.4f}" if row[name] else ABSENT
+    """``0.8123``, or ``0.812 ± 0.013`` where there is an interval, whose half that is."""
+    if not row[name]:
+        return ABSENT
+    if not row.get(f"{name}_low"):
+        return f"{float(row[name]):.4f}"
+    half = (float(row[f"{name}_high"]) - float(row[f"{name}_low"])) / 2
+    return f"{float(row[name]):.3f} ± {half:.3f}"
 
 
 def _sum(row: Row, *names: str) -> float | None:

@@ -18,7 +18,7 @@ from mlbench.registry.specs import DatasetSpec, MakeContext
 
 def home_of(spec: DatasetSpec) -> Path:
     """Where the data set is kept when it is known by name alone."""
-    return data_home() / (f"{spec.name}-{spec.version}" if not spec.from_source else spec.name)
+    return data_home() / f"{spec.name}-{spec.version}"
 
 
 def make(
@@ -74,7 +74,9 @@ def make(
         raise UsageError(
             f"{folder}: cannot be written: {error.strerror or error}: free the disk and run again"
         ) from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may even call sys.exit
         line = one_line(f"data set {spec.name!r} of {registered.origin}: {type(error).__name__}: {error}")
         raise PluginError(line) from error
 

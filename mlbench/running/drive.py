@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from mlbench.data.dataset import Dataset, Split, is_sparse
 from mlbench.errors import InvalidScores, LedgerError, one_line
 from mlbench.metrics import Labels, average_precision, best_threshold, figures, roc_auc
 from mlbench.registry.specs import Scores
+from mlbench.running.bootstrap import Replicates, bootstrap_test
+from mlbench.running.calibration import CALIBRATED, calibrated_average_precision
 from mlbench.running.curves import CURVES, Curve, curve, curve_rows, write_curves
+from mlbench.running.honesty import tuning_audit
 from mlbench.running.job import SCORES_TEST, SCORES_TRAIN, SCORES_VALID, Order, Outcome
 from mlbench.running.ledger import Ledger, Record, WorkFolder
 from mlbench.running.plan import Job
@@ -31,6 +35,7 @@ PER_LABEL = "per_label.csv"
 TRIALS = "trials.csv"
 TRIAL_COLUMNS = ("number", "state", "value", "average_precision_micro", "best_step", "seconds", "error")
 """Of ``trials.csv``; then come the parameters."""
+LIMITS = ("average_precision_low", "average_precision_high")
 SMALL = 2_000_000
 """Stored feature values up to which a job gets one thread: on two cores, waiting for each other cost
 boosted trees five times what the second core brought."""
@@ -55,18 +60,18 @@ def drive(
         on_done: Told each job that ran, as soon as its record is in the ledger.
         fail_fast: Start nothing more after the first row that is not ok.
     """
-    records = {job.id: record for job in jobs if (record := ledger.load(job.id)) is not None}
+    records = {job.id: record for job in jobs if (record := ledger.tidy(job.id)) is not None}
     running: dict[Future[Outcome], tuple[Job, WorkFolder]] = {}
 
     def finish(future: Future[Outcome]) -> None:
         job, work = running.pop(future)
         try:
-            outcome = future.result()
+            records[job.id] = _commit(job, work, future.result(), ledger)
         except BrokenExecutor as error:
             raise LedgerError(f"{job.label}: its worker process was killed: run again to go on") from error
         except OSError as error:
-            raise LedgerError(f"{job.label}: cannot write {work.path}: {error.strerror or error}") from error
-        records[job.id] = _commit(job, work, outcome, ledger)
+            why = error.strerror or error
+            raise LedgerError(f"{job.label}: cannot write {work.path}: {why}: free the disk and run again") from error
         on_done(job, records[job.id])
 
     def failed() -> bool:
@@ -84,7 +89,12 @@ def drive(
                 on_done(job, records[job.id])
                 continue
             limits = Limits(timeout=job.budget.timeout, trial_timeout=job.budget.trial_timeout)
-            running[executor.submit(supervise, order, limits)] = job, work
+            try:
+                future = executor.submit(supervise, order, limits)
+            except BrokenExecutor as error:
+                work.release()
+                raise LedgerError(f"{job.label}: a worker process was killed: run again to go on") from error
+            running[future] = job, work
             for future in [future for future in running if future.done()]:
                 finish(future)
         for future in as_completed(list(running)):
@@ -94,9 +104,14 @@ def drive(
                 for other in running:
                     other.cancel()
     finally:
-        for _, work in running.values():
-            work.release()
+        for future, (_, work) in running.items():  # nobody may take a folder over while its job still runs
+            future.cancel()
+            future.add_done_callback(partial(_release, work))
     return [records[job.id] for job in jobs if job.id in records]
+
+
+def _release(work: WorkFolder, future: Future[Outcome]) -> None:
+    work.release()
 
 
 class _FeaturesFailed(Exception):  # noqa: N818
@@ -111,7 +126,9 @@ def _order(job: Job, work: WorkFolder, ledger: Ledger, threads: int) -> Order:
         write_job_data(job.source.dataset, spec.fit, folder)
     except OSError as error:
         raise LedgerError(f"cannot write {folder}: {error.strerror or error}: free the disk and run again") from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may even call sys.exit
         raise _FeaturesFailed(one_line(f"features {spec.name!r} failed: {type(error).__name__}: {error}")) from error
     X = job.source.dataset.train.X
     small = (X.nnz if is_sparse(X) else X.size) <= SMALL
@@ -143,7 +160,7 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
     names = [TRIALS]
     if (work.path / LOG).exists():
         names.append(LOG)
-    status, error, found, threshold = outcome.status, outcome.error, {}, None
+    status, error, found, replicates, threshold = outcome.status, outcome.error, {}, {}, None
     if status == "ok":
         try:
             valid = raw_scores(work.path / SCORES_VALID, dataset.valid.Y)
@@ -152,11 +169,15 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
             status, error = "invalid_scores", str(problem)
         else:
             threshold = best_threshold(dataset.valid.Y, valid)
+            calibrated = calibrated_average_precision(dataset.valid.Y, valid, dataset.test.Y, test)
             found = {
                 "valid": plain(figures(dataset.valid.Y, valid, threshold)),
-                "test": plain(figures(dataset.test.Y, test, threshold)),
+                "test": plain(figures(dataset.test.Y, test, threshold) | {CALIBRATED: calibrated}),
             }
-            _write_csv(work.path / PER_LABEL, per_label_rows(dataset, test))
+            bootstrapped = bootstrap_test(dataset.test, test, job.source.sha256)
+            if bootstrapped is not None:
+                replicates = replicates_to_keep(bootstrapped)
+            _write_csv(work.path / PER_LABEL, per_label_rows(dataset, test, bootstrapped))
             curves = {"valid": curve(dataset.valid.Y, valid), "test": curve(dataset.test.Y, test)}
             write_curves(work.path / CURVES, {**_train_curve(work.path / SCORES_TRAIN, dataset.train), **curves})
             names += [SCORES_VALID, SCORES_TEST, PER_LABEL, CURVES]
@@ -168,6 +189,8 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
         error=error,
         dataset=describe(dataset, job.source.sha256),
         figures=found,
+        replicates=replicates,
+        tuning=tuning_audit(lines, best, job.budget.metric),
         threshold=threshold,
         default_average_precision_micro=lines[0].average_precision_micro if lines else None,
         default_params=dict(job.model.spec.defaults),
@@ -214,6 +237,12 @@ def _train_curve(path: Path, train: Split) -> dict[str, Curve]:
         return {}
 
 
+def replicates_to_keep(bootstrapped: Replicates) -> dict[str, list[float | None]]:
+    """What a record keeps of the replicates, by figure; None where one is undefined."""
+    kept = {"average_precision_micro": bootstrapped.micro, "average_precision_macro": bootstrapped.macro}
+    return {name: [None if math.isnan(value) else value for value in values.tolist()] for name, values in kept.items()}
+
+
 def plain(values: dict[str, float]) -> dict[str, float | None]:
     """JSON has no NaN: an undefined figure is None."""
     return {name: None if math.isnan(value) else value for name, value in values.items()}
@@ -236,7 +265,7 @@ def describe(dataset: Dataset, sha256: str) -> dict[str, Any]:
     }
 
 
-def per_label_rows(dataset: Dataset, scores: Scores) -> list[list[Any]]:
+def per_label_rows(dataset: Dataset, scores: Scores, replicates: Replicates | None) -> list[list[Any]]:
     """The rows of ``per_label.csv``, the header first; ``scores`` are those of test (n_test, k)."""
     assert dataset.test is not None
     Y = dataset.test.Y
@@ -245,10 +274,11 @@ def per_label_rows(dataset: Dataset, scores: Scores) -> list[list[Any]]:
         dataset.train.Y.sum(axis=0, dtype=int).tolist(),
         Y.sum(axis=0, dtype=int).tolist(),
         average_precision(Y, scores, None).tolist(),
+        *(replicates.intervals() if replicates else ([None] * Y.shape[1],) * 2),
         roc_auc(Y, scores, None).tolist(),
         strict=True,
     )
-    header = ("label", "n_positives_train", "n_positives_test", "average_precision", "roc_auc")
+    header = ("label", "n_positives_train", "n_positives_test", "average_precision", *LIMITS, "roc_auc")
     return [list(header), *([cell(value) for value in row] for row in columns)]
 
 

@@ -16,7 +16,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,12 @@ from mlbench.registry.specs import FitContext, ModelSpec, Scorer, Scores
 from mlbench.running import isolate
 from mlbench.running.curves import curve_rows
 from mlbench.running.scoring import score_rows
-from mlbench.running.study_log import StudyLog
+from mlbench.running.study_log import StudyLog, TrialLine
 from mlbench.running.tuning import Settings, best_line, classify, params_of, tune
 
 OUTCOME = "outcome.json"
+EXIT_DISK = 74
+"""A job's process could not write its files."""
 SCORES_VALID = "scores-valid.npy"
 SCORES_TEST = "scores-test.npy"
 SCORES_TRAIN = "scores-train.npy"
@@ -110,11 +112,31 @@ def best_file(work: Path, kind: str, number: int) -> Path:
 def save_scores(path: Path, scores: Scores) -> None:
     """Write scores so that they are whole or not there."""
     making = path.with_name(f".{path.name}")
-    with making.open("wb") as file:
+    with _our_own_files(), making.open("wb") as file:
         np.save(file, scores, allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
-    making.rename(path)
+        making.rename(path)
+
+
+@contextlib.contextmanager
+def _our_own_files() -> Iterator[None]:
+    """Where our own files cannot be written, the process ends: a full disk is no fault of the model."""
+    try:
+        yield
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            print(f"mlbench: {error}", file=sys.stderr, flush=True)
+        os._exit(EXIT_DISK)
+
+
+class _Log(StudyLog):
+    """The study's log, as the child writes it."""
+
+    def append(self, line: TrialLine) -> None:
+        """Write one line and make it durable."""
+        with _our_own_files():
+            super().append(line)
 
 
 class _Run:
@@ -124,7 +146,7 @@ class _Run:
         self.order = order
         self.pipe = pipe
         self.work = Path(order.work)
-        self.log = StudyLog(Path(order.study))
+        self.log = _Log(Path(order.study))
         self.seconds: dict[str, float] = {}
         self.new_best: tuple[int, Scorer] | None = None
 
@@ -315,8 +337,9 @@ def main() -> None:
     outcome = _Run(order, pipe).carry_out()
     path = Path(order.work) / OUTCOME
     making = path.with_suffix(".making")
-    making.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
-    making.rename(path)
+    with _our_own_files():
+        making.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+        making.rename(path)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from mlbench import __version__
 from mlbench.errors import LedgerError
 from mlbench.running.study_log import StudyLog
 
@@ -42,6 +43,10 @@ class Record:
         dataset: Name, sizes of parts, labels, groups.
         figures: ``{"test": {...}, "valid": {...}}``, each with every figure of ``mlbench.metrics``; a
             figure that is undefined is None.
+        replicates: ``average_precision_micro`` and ``average_precision_macro`` of test in each bootstrap
+            replicate (``mlbench.running.bootstrap``); None where a replicate has no positive.
+        tuning: ``expected_best`` of 1 to n trials on valid, and the winning parameters ``at_edge`` of their
+            range (``mlbench.running.honesty``).
         threshold: Decisions are ``scores >= threshold``; fitted on valid.
         default_average_precision_micro: Of trial 0, on valid.
         default_params: Of trial 0.
@@ -66,6 +71,8 @@ class Record:
     error: str | None
     dataset: Mapping[str, Any]
     figures: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    replicates: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    tuning: Mapping[str, Any] = field(default_factory=dict)
     threshold: float | None = None
     default_average_precision_micro: float | None = None
     default_params: Mapping[str, Any] = field(default_factory=dict)
@@ -85,17 +92,24 @@ class Record:
     def to_json(self) -> str:
         """The text of ``record.json``."""
         body = asdict(self)
+        for later in ("replicates", "tuning"):  # without them, as records were written before there were any
+            if not body[later]:
+                del body[later]
         return json.dumps({**body, "sha256": _body_hash(body)}, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Record:
-        """The record of that text; ``ValueError`` if a bit of it changed."""
+        """The record of that text; ``ValueError`` if a bit changed, ``LedgerError`` if another mlbench wrote it."""
         body = json.loads(text)
         if not isinstance(body, dict) or body.pop("sha256", None) != _body_hash(body):
             raise ValueError("the checksum does not fit")
-        if body.get("schema_version") != SCHEMA_VERSION:
-            raise ValueError(f"schema version {body.get('schema_version')}, this mlbench reads {SCHEMA_VERSION}")
-        record = cls(**body)
+        unknown = body.keys() - cls.__dataclass_fields__.keys()
+        if body.get("schema_version") != SCHEMA_VERSION or unknown:
+            raise LedgerError(f"job {body.get('id')} was recorded by another mlbench than {__version__}: upgrade")
+        try:
+            record = cls(**body)
+        except TypeError as error:
+            raise ValueError(f"a field is missing: {error}") from error
         if record.to_json() != text:  # a number can be written in several ways
             raise ValueError("it is not written as this mlbench writes")
         return record
@@ -132,18 +146,28 @@ class Ledger:
         self.cache = root / "cache"
 
     def load(self, job_id: str) -> Record | None:
-        """The record of a finished job, or None.
+        """The record of a finished job, or None when there is none, or it is damaged.
 
-        A record that was damaged is put aside as ``<id>.corrupt-…``, so that the job is run again.
+        Raises:
+            LedgerError: It is of a newer mlbench, or cannot be read.
         """
-        folder = self.jobs / job_id
+        path = self.jobs / job_id / RECORD
         try:
-            record = read_record(folder)
-        except (FileNotFoundError, NotADirectoryError):
+            record = read_record(self.jobs / job_id)
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
-        except (ValueError, TypeError):
+        except OSError as error:
+            raise LedgerError(f"{path}: cannot be read: {error.strerror or error}") from error
+        return record
+
+    def tidy(self, job_id: str) -> Record | None:
+        """``load`` for who is about to run the job: what is no finished job is put aside as ``<id>.corrupt-…``."""
+        record = self.load(job_id)
+        folder = self.jobs / job_id
+        if record is None:
             self.put_aside(folder)
-            return None
+        else:
+            _clear(folder, (*record.files, RECORD))  # a kill in the middle of ``commit`` leaves more
         return record
 
     def folders(self) -> list[Path]:
@@ -169,10 +193,10 @@ class Ledger:
             for path in sorted(self.work.glob(f"{job_id}.*")):
                 if (folder := _lock(path)) is not None:
                     return folder
-            folder = _lock(Path(tempfile.mkdtemp(prefix=f"{job_id}.", dir=self.work)))
+            while (folder := _lock(Path(tempfile.mkdtemp(prefix=f"{job_id}.", dir=self.work)))) is None:
+                pass  # another process took it for one left over
         except OSError as error:
             raise LedgerError(f"cannot write to {self.root}: {error.strerror or error}") from error
-        assert folder is not None
         return folder
 
     def trials_under_way(self, job_id: str) -> list[StudyLog]:
@@ -191,26 +215,21 @@ class Ledger:
             files = {name: file_sha256(work.path / name) for name in sorted(names)}
             record = Record(**{**_fields(record), "files": files})
             (work.path / RECORD).write_text(record.to_json(), encoding="utf-8")
-            for path in work.path.iterdir():
-                if path.name in (*names, RECORD):
-                    _fsync(path)
-                elif path.name != LOCK:
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            for name in (*names, RECORD):
+                _fsync(work.path / name)
             _fsync(work.path)
-            first = self.load(record.id)
-            if first is None:
+            try:
+                work.path.rename(target)
+            except OSError:
+                first = self.load(record.id)
+                if first is not None:
+                    shutil.rmtree(work.path, ignore_errors=True)
+                    return first
                 self.put_aside(target)  # a folder that lost its record
-                try:
-                    work.path.rename(target)
-                except OSError:
-                    first = self.load(record.id)
-                    if first is None:
-                        raise
-            if first is not None:
-                shutil.rmtree(work.path, ignore_errors=True)
-                return first
-            # Only now: without its lock, another process would take the folder for one left over.
-            (target / LOCK).unlink(missing_ok=True)
+                work.path.rename(target)
+            # Only now: until the rename, the study is what a killed commit goes on from; and without its
+            # lock, another process would take the folder for one left over.
+            _clear(target, (*names, RECORD))
             _fsync(self.jobs)
         except OSError as error:
             raise LedgerError(
@@ -225,7 +244,8 @@ def read_record(folder: Path) -> Record:
     """The record of a finished job's folder, which is left as it is.
 
     Raises:
-        ValueError: It is damaged, or another job's; ``TypeError`` if it has other fields.
+        ValueError: It is damaged, or another job's.
+        LedgerError: It is of another mlbench.
         OSError: It cannot be read.
     """
     record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
@@ -244,6 +264,12 @@ def damages(folder: Path, record: Record) -> Iterator[tuple[str, str]]:
             yield name, "it is missing"
         elif file_sha256(path) != sha256:
             yield name, "its SHA-256 is not the one of the record"
+
+
+def _clear(folder: Path, kept: tuple[str, ...]) -> None:
+    for path in folder.iterdir():
+        if path.name not in kept:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def _fields(record: Record) -> dict[str, Any]:

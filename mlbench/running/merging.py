@@ -85,6 +85,7 @@ def merge(sources: Sequence[Path], target: Path) -> Merged:
                         f"{_title(record)}: {origin} and {folder} differ in {', '.join(differing)}: kept {origin}"
                     )
                 else:
+                    into.tidy(record.id)
                     result.there += 1
             except OSError as error:
                 raise LedgerError(f"{error.filename or folder}: {error.strerror or error}") from error
@@ -139,7 +140,7 @@ def _whole(folder: Path, result: Merged) -> Record | None:
     try:
         record = read_record(folder)
         problem = next((f"{folder / name}: {what}" for name, what in damages(folder, record)), None)
-    except (FileNotFoundError, ValueError, TypeError) as error:
+    except (FileNotFoundError, ValueError, LedgerError) as error:
         record, problem = None, f"{folder / RECORD}: {_reason(error)}"
     if problem is None:
         return record

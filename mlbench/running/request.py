@@ -185,7 +185,9 @@ def _load_registered(registered: Registered[DatasetSpec], progress: MakeProgress
         dataset = registered.spec.load()
     except MlbenchError:
         raise
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may even call sys.exit
         line = one_line(f"data set {registered.spec.name!r} of {registered.origin}: {type(error).__name__}: {error}")
         raise PluginError(line) from error
     if not isinstance(dataset, Dataset):

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from mlbench.running import isolate
-from mlbench.running.job import CURVE, OUTCOME, Order, Outcome
+from mlbench.running.job import CURVE, EXIT_DISK, OUTCOME, Order, Outcome
 from mlbench.running.study_log import StudyLog, TrialLine
 from mlbench.running.tuning import best_line
 
 ORDER = "order.json"
 LOG = "log.txt"
 SCRATCH = "scratch"
+PROBE = "probe"
+PROBE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ def supervise(order: Order, limits: Limits) -> Outcome:
 def _see_through(order: Order, limits: Limits) -> Outcome:
     work, log = Path(order.work), StudyLog(Path(order.study))
     (work / SCRATCH).mkdir(exist_ok=True)
-    tuning_is_over = False
+    tuning_is_over = disk_was_full = False
     while True:
         spent = sum(line.seconds for line in log.read())
         left = 0.0 if tuning_is_over else max(0.0, limits.timeout - spent)
@@ -63,6 +65,10 @@ def _see_through(order: Order, limits: Limits) -> Outcome:
         if phase == CURVE and order.score_train and not _has_outcome(ending, work):
             order = replace(order, score_train=False)  # what no figure needs shall cost no figure
             continue
+        if (ending.kind, ending.code) == ("exit", EXIT_DISK) and not disk_was_full:
+            disk_was_full = True
+            _probe_disk(work)
+            continue  # it has room again; or it is the plugin that exits with our code
         if ending.kind != "timeout":
             return _outcome(ending, phase, work)
         lines = log.read()
@@ -75,6 +81,15 @@ def _see_through(order: Order, limits: Limits) -> Outcome:
             tuning_is_over = True
         else:
             return _failure("timeout", _why_late(phase, limits))
+
+
+def _probe_disk(work: Path) -> None:
+    """An ``OSError`` if the disk is full, which ends the run; the job's work folder stays, and is gone on from."""
+    probe = work / PROBE
+    try:
+        probe.write_bytes(bytes(PROBE_BYTES))
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def _one_process(order: Order, limits: Limits, work: Path) -> isolate.Ending:

@@ -109,6 +109,8 @@ def tune(
             distributions={name: distribution_to_json(d) for name, d in frozen.distributions.items()},
             attributes=frozen.system_attrs,
         )
+        if number == 0:
+            _check_defaults(spec, line)
         on_end()
         log.append(line)
         lines.append(line)
@@ -144,6 +146,18 @@ def _replayed(line: TrialLine) -> optuna.trial.FrozenTrial:
         intermediate_values=dict(line.steps),
         system_attrs=dict(line.attributes),
     )
+
+
+def _check_defaults(spec: ModelSpec, line: TrialLine) -> None:
+    """Optuna runs values that lie outside of what ``suggest`` asks for, but cannot take them up again at a resume.
+
+    Raises:
+        PluginError: A default lies outside.
+    """
+    try:
+        _replayed(line)
+    except ValueError as error:
+        raise PluginError(f"model {spec.name!r}: defaults are outside of what suggest asks for: {error}") from error
 
 
 def _run_trial(

@@ -80,7 +80,8 @@ def make_mini(context: MakeContext) -> None:
 
 def make_musicnet(context: MakeContext) -> None:
     """The same windows with MusicNet's own split, 320 and 10 recordings; mlbench takes valid out of train."""
-    _build("musicnet", context, dict.fromkeys(OFFICIAL_TEST, "test"), ("train", "test"))
+    everywhere = dict.fromkeys(MINI_TEST + MINI_VALID, "train")  # also where the original script moved them
+    _build("musicnet", context, everywhere | dict.fromkeys(OFFICIAL_TEST, "test"), ("train", "test"))
 
 
 def _build(name: str, context: MakeContext, published: Mapping[int, str], parts: Sequence[str]) -> None:
@@ -89,12 +90,16 @@ def _build(name: str, context: MakeContext, published: Mapping[int, str], parts:
     split: dict[str, list[Recording]] = {part: [] for part in parts}
     for one in found:
         part = published.get(one.number, one.folder)
-        split[part if part in split else "train"].append(one)
+        chosen = split[part if part in split else "train"]
+        if one.number not in {other.number for other in chosen}:  # or it lies in two folders
+            chosen.append(one)
     notes = _check(split, published)
+    for leftover in context.folder.glob("*.npy"):
+        leftover.unlink()
     report = _Report()
-    done = 0
+    done, total = 0, sum(map(len, split.values()))
     for part, recordings in split.items():
-        done = _write_part(part, recordings, context, report, done, len(found))
+        done = _write_part(part, recordings, context, report, done, total)
     if report.too_short:
         notes.append(f"left out, shorter than a window: {_listed(report.too_short)}")
     if report.n_silent_windows:
@@ -173,7 +178,7 @@ def _check(split: Mapping[str, Sequence[Recording]], published: Mapping[int, str
             raise DataError(f"no recording for the {part} part: the copy lacks {_listed(gone) or 'all of them'}")
     if not missing:
         return []
-    return [f"{len(missing)} recordings of the published valid and test parts are missing: not comparable with others"]
+    return [f"{len(missing)} recordings of the published split are missing: figures are not comparable with others"]
 
 
 def _twins(split: Mapping[str, Sequence[Recording]]) -> tuple[set[int], list[str]]:
@@ -230,13 +235,11 @@ def _write_part(
 def centres(length: int) -> NDArray[np.int64]:
     """The sample in the middle of each window, evenly spaced between margins of ten seconds.
 
-    A recording of up to twenty seconds has margins of a quarter of its length instead, or its centres would
-    run backwards; no window leaves the recording.
+    A recording in which there is no room between them, of up to twenty seconds, has margins of a quarter of
+    its length instead, or its centres would run backwards; no window leaves the recording.
     """
-    margin = MARGIN if length > 2 * MARGIN else length // 4
-    at = np.linspace(margin, length - margin, num=WINDOWS).astype(np.int64)
-    inside: NDArray[np.int64] = np.clip(at, SAMPLES // 2, length - SAMPLES // 2)
-    return inside
+    margin = MARGIN if length - 2 * MARGIN >= WINDOWS - 1 else max(length // 4, SAMPLES // 2)
+    return np.linspace(margin, length - margin, num=WINDOWS).astype(np.int64)
 
 
 def cut(samples: NDArray[np.float32], at: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -78,7 +78,7 @@ def read_notes(path: Path) -> Notes:
         DataError: Other columns, or cells that are not numbers.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
             reader = csv.DictReader(stream)
             header = [name.strip() for name in reader.fieldnames or ()]
             columns = next((names for names in DIALECTS if set(names) <= set(header)), None)
@@ -86,9 +86,11 @@ def read_notes(path: Path) -> Notes:
                 expected = " or ".join(", ".join(names) for names in DIALECTS)
                 raise DataError(f"{path}: columns {', '.join(header) or 'none'}; expected {expected}")
             reader.fieldnames = header
-            rows = [[int(float(row[name])) for name in columns] for row in reader]
+            rows = [[int(float(row[name] or "")) for name in columns] for row in reader]
+            start, end, pitch = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, TypeError, OverflowError, csv.Error) as error:
         raise DataError(f"{path}: line {reader.line_num}: {error}") from error
-    start, end, pitch = np.array(rows, dtype=np.int64).reshape(-1, 3).T
     sound = (start < end) & (pitch >= 0) & (pitch < N_NOTES)
     return Notes(start=start[sound], end=end[sound], pitch=pitch[sound], n_dropped=int((~sound).sum()))

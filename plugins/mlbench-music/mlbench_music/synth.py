@@ -11,7 +11,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, as_completed
 from dataclasses import asdict, dataclass
@@ -47,8 +46,8 @@ def make(context: MakeContext) -> None:
     recipe = _recipe(context.options)
     folder = context.folder
     if _stored(folder / RECIPE) != recipe:
-        shutil.rmtree(folder)
-        folder.mkdir()
+        for leftover in folder.iterdir():  # the folder itself stays: it holds the lock
+            leftover.unlink()
         (folder / RECIPE).write_text(json.dumps(recipe), encoding="utf-8")
     pieces = read_corpus(context.executor)
     size = SIZES[recipe["size"]]

@@ -137,7 +137,7 @@ def test_the_manifest_tells_what_was_found(mini):
     assert manifest["twins"] == [2336]
     assert manifest["recordings"]["test"][0] == [2303, 50.0, 60]
     notes = " ".join(manifest["notes"])
-    assert "77 recordings of the published valid and test parts are missing" in notes
+    assert "77 recordings of the published split are missing" in notes
     assert "2336 (test) and 2342 (train)" in notes
     assert "Thickstun" in manifest["citation"]
     data = read_dataset(mini)
@@ -146,8 +146,12 @@ def test_the_manifest_tells_what_was_found(mini):
 
 
 def test_musicnets_own_split(copy, tmp_path):
-    """The ten official recordings are test, all others train; valid is taken out of train by whole recordings."""
-    folder = build(copy, tmp_path / "data", musicnet.make_musicnet)
+    """The ten official recordings are test, all others train, even where the original script moved them."""
+    moved = tmp_path / "moved"
+    shutil.copytree(copy, moved)
+    for kind, suffix in (("data", "wav"), ("labels", "csv")):
+        (moved / f"train_{kind}" / f"2336.{suffix}").rename(moved / f"test_{kind}" / f"2336.{suffix}")
+    folder = build(moved, tmp_path / "data", musicnet.make_musicnet)
     data = read_dataset(folder)
     assert data.valid is None
     assert set(data.test.groups.tolist()) == {2303}
@@ -226,6 +230,15 @@ def test_bad_audio_is_one_line_that_names_the_file(tmp_path):
             read_audio(path)
 
 
+@pytest.mark.parametrize("length", [4_096, 4_345, 5_000, 20 * RATE, 20 * RATE + 248, 20 * RATE + 249, 50 * RATE])
+def test_no_window_leaves_its_recording(length):
+    """Centres never run backwards, and are all different where there is room."""
+    at = musicnet.centres(length)
+    assert at[0] >= 2_048
+    assert at[-1] <= length - 2_048
+    assert (np.diff(at) >= (1 if length > 4_344 else 0)).all()
+
+
 @pytest.mark.parametrize("header", [OLD, NEW, "\ufeff" + OLD, NEW.replace(",", " , ")])
 def test_both_dialects_of_labels(tmp_path, header):
     """Either generation of column names, with a byte-order mark, with numbers written as floats."""
@@ -255,6 +268,7 @@ def test_a_genuine_label_file(request):
         (f"{OLD}\n1,2,1,C4,1,0,Quarter\n", "line 2"),
         (f"{OLD}\n1,2\n", "line 2"),
         (f"{OLD}\n1,inf,1,60,1,0,Quarter\n", "line 2"),
+        (f"{OLD}\n1,1e40,1,60,1,0,Quarter\n", "line 2"),
     ],
 )
 def test_bad_labels_are_one_line_that_names_the_file(tmp_path, text, says):
@@ -288,6 +302,22 @@ def test_incomplete_copies_are_one_line(tmp_path):
     (root / "train_labels" / "3.csv").write_text(OLD)
     with pytest.raises(DataError, match=r"3\.csv: has no audio"):
         build(root, tmp_path / "c")
+
+
+def test_one_recording_in_two_folders(tmp_path):
+    """In two parts it is a twin; in one part it is taken once."""
+    root = tmp_path / "copy"
+    for part in ("train", "valid", "test"):
+        add(root, part, 7, music(21), notes(21 * RATE))
+    add(root, "train", 1735, music(21), notes(21 * RATE))
+    add(root, "valid", 1735, music(21), notes(21 * RATE))
+    folder = build(root, tmp_path / "out")
+    assert part_groups(folder, "valid") == [7, 1735]
+    assert json.loads((folder / "manifest.json").read_text())["twins"] == [7]
+
+
+def part_groups(folder, name):
+    return list(dict.fromkeys(part(folder, name)[2].tolist()))
 
 
 def test_a_recording_shorter_than_a_window_is_left_out(tmp_path):

@@ -1,0 +1,218 @@
+"""``mlbench compare``."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import click
+
+from mlbench.cli.options import runs_option
+from mlbench.cli.tables import show_table
+from mlbench.errors import LedgerError, UnknownName, UsageError
+from mlbench.metrics import DIRECTIONS
+from mlbench.ranking.compare import (
+    BANDS,
+    PAIRED,
+    Comparison,
+    Contender,
+    Entry,
+    compare_entries,
+    contender,
+    entries_of,
+    lost,
+    pair_up,
+)
+from mlbench.ranking.leaderboard import from_csv
+from mlbench.ranking.many import rank_over_datasets
+from mlbench.ranking.plots import check_file, plot_ranks
+from mlbench.running.bootstrap import LEVEL
+from mlbench.running.ledger import RECORD, Ledger, Record
+
+EXIT_WORSE = 3
+OF_JOB = ("model", "features", "plugin", "plugin_version", "device")
+"""What a board says of a job, beside its data."""
+MICRO = PAIRED[0]
+
+
+@click.command()
+@click.argument("what", nargs=-1, required=True, metavar="A B [MORE]...")
+@runs_option
+@click.option(
+    "--fail-if-worse",
+    "limit",
+    metavar="METRIC[:MARGIN]",
+    help="Exit 3 if B's test figure is worse than A's by more than MARGIN (0 if not given).",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Critical differences: .png or .svg.",
+)
+def compare(what: tuple[str, ...], runs: Path, limit: str | None, plot: Path | None) -> None:
+    """Compare runs folders, boards, single jobs, or models of one runs folder, pair by pair.
+
+    A and B are two runs folders or two boards (each row of B against the same row of A), or folders of
+    single jobs (runs/jobs/ID), or names MODEL or MODEL:FEATURES of --runs. Differences are B less A, with the
+    interval of paired bootstrap replicates. Over several data sets, average ranks follow.
+    """
+    if len(what) < 2:
+        raise UsageError("name two to compare")
+    if plot is not None:
+        check_file(plot)
+    metric, margin = _limit(limit)
+    names = tuple(dict.fromkeys([*PAIRED, *([metric] if metric else [])]))
+    contenders: list[Contender] = []
+    gone: list[str] = []
+    if all(_is_runs(Path(one)) or Path(one).suffix == ".csv" for one in what):
+        if len(what) > 2:
+            raise UsageError("compare two folders or boards at a time")
+        first, second = (_entries(Path(one), runs) for one in what)
+        gone = [f"worse: {entry.label} on {entry.dataset} has no figures in {what[1]}" for entry in lost(first, second)]
+        pairs = pair_up(first, second)
+    else:
+        contenders = [_contender(one, runs) for one in what]
+        pairs = _pairs(contenders)
+    found = [compare_entries(first, second, names) for first, second in pairs]
+    _show(found)
+    if contenders:
+        _show_ranks(contenders, plot)
+    worse = gone + [line for one in found for line in _worse(one, metric, margin)]
+    for line in worse:
+        click.echo(line, err=True)
+    sys.exit(EXIT_WORSE if worse and metric else 0)
+
+
+def _limit(text: str | None) -> tuple[str | None, float]:
+    if text is None:
+        return None, 0.0
+    metric, _, margin = text.partition(":")
+    if metric not in DIRECTIONS:
+        raise UnknownName("metric", metric, DIRECTIONS)
+    try:
+        return metric, float(margin or 0)
+    except ValueError as error:
+        raise UsageError(f"--fail-if-worse {text}: the margin {margin!r} is no number") from error
+
+
+def _is_runs(path: Path) -> bool:
+    return (path / "jobs").is_dir()
+
+
+def _entries(path: Path, runs: Path) -> list[Entry]:
+    """Of a runs folder; of a board, those rows whose jobs are in ``--runs``."""
+    if _is_runs(path):
+        return entries_of(Ledger(path))
+    rows = from_csv(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else []
+    wanted = {tuple(row[name] for name in ("dataset_sha256", *OF_JOB)) for row in rows}
+
+    def on_board(record: Record) -> bool:
+        return (record.dataset["sha256"], *(str(record.job[name]) for name in OF_JOB)) in wanted
+
+    try:
+        return entries_of(Ledger(runs), on_board)
+    except UsageError as error:
+        raise UsageError(f"{path}: no job of this board is in {runs}: name its runs folder with --runs") from error
+
+
+def _contender(name: str, runs: Path) -> Contender:
+    """A single job's folder, or a model of ``--runs``."""
+    path = Path(name)
+    if (path / RECORD).is_file() or path.name == RECORD:
+        folder = path if path.is_dir() else path.parent
+        try:
+            record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise LedgerError(f"{folder / RECORD}: {error}") from error
+        if record.status != "ok":
+            raise UsageError(f"{folder}: the job ended as {record.status}: there are no figures to compare")
+        entry = Entry(seeds=[record], ledger=Ledger(folder.resolve().parents[1]))
+        return Contender(name=f"{entry.label} ({record.id[:8]})", entries={entry.dataset: entry})
+    return contender(name, entries_of(Ledger(runs)))
+
+
+def _pairs(contenders: Sequence[Contender]) -> list[tuple[Entry, Entry]]:
+    """All pairs on every data set that both have."""
+    pairs = [
+        (first.entries[name], second.entries[name])
+        for first, second in combinations(contenders, 2)
+        for name in sorted(first.entries.keys() & second.entries.keys())
+    ]
+    if not pairs:
+        raise UsageError("they have no data set in common: there is nothing to compare")
+    return pairs
+
+
+def _show(found: Sequence[Comparison]) -> None:
+    header = (
+        "Data set",
+        "A",
+        "B",
+        "micro AP A",
+        "B",
+        "B - A",
+        f"{LEVEL:.0%} interval",
+        "P(B > A)",
+        "macro B - A",
+        "Labels",
+    )
+    rows = []
+    for one in found:
+        a, b = one.figures[MICRO]
+        paired = one.differences.get(MICRO)
+        macro = one.differences.get(PAIRED[1])
+        macro_gap = one.figures[PAIRED[1]][1] - one.figures[PAIRED[1]][0]
+        rows.append(
+            (
+                *(one.dataset, one.first, one.second, f"{a:.4f}", f"{b:.4f}", f"{b - a:+.4f}"),
+                f"{paired.low:+.4f} to {paired.high:+.4f}" if paired else "no replicates",
+                f"{paired.superiority:.3f}" if paired else "",
+                f"{macro_gap:+.4f}" + (f" ({macro.low:+.3f} to {macro.high:+.3f})" if macro else ""),
+                _wins(one),
+            )
+        )
+    show_table(header, rows)
+    click.echo(f"Labels: wins of B, losses, ties, in all; then by how frequent labels are ({', '.join(BANDS)}).")
+
+
+def _wins(one: Comparison) -> str:
+    if one.labels is None:
+        return ""
+    kinds = (one.labels.wins, one.labels.losses, one.labels.ties)
+    whole = "/".join(str(sum(kind.values())) for kind in kinds)
+    bands = " ".join("/".join(str(kind[band]) for kind in kinds) for band in BANDS)
+    return f"{whole} ({bands})"
+
+
+def _show_ranks(contenders: Sequence[Contender], plot: Path | None) -> None:
+    ranking = rank_over_datasets(contenders, MICRO)
+    if ranking is None:
+        if plot is not None:
+            raise UsageError("critical differences need at least two data sets that all have")
+        return
+    click.echo(f"\nAverage ranks by micro AP over {len(ranking.datasets)} data sets: {', '.join(ranking.datasets)}")
+    for name, rank in sorted(ranking.ranks.items(), key=lambda item: item[1]):
+        click.echo(f"  {rank:.2f}  {name}")
+    if len(contenders) > 2:
+        click.echo(
+            f"Friedman p {ranking.friedman_p:.3g}; Nemenyi critical difference {ranking.critical_difference:.2f}"
+        )
+    for (first, second), p in ranking.pairs.items():
+        click.echo(f"  {first} and {second}: Wilcoxon p {p:.3g}, after Holm's correction")
+    if plot is not None:
+        plot_ranks(ranking.ranks, ranking.critical_difference, plot)
+        click.echo(f"written: {plot}", err=True)
+
+
+def _worse(one: Comparison, metric: str | None, margin: float) -> list[str]:
+    if metric is None:
+        return []
+    a, b = one.figures[metric]
+    loss = a - b if DIRECTIONS[metric] == "maximize" else b - a
+    if loss <= margin or math.isnan(a):  # a figure that became undefined is worse
+        return []
+    return [f"worse: {one.second} on {one.dataset}: {metric} {b:.4f}, was {a:.4f}, worse by {loss:.4f} > {margin:g}"]

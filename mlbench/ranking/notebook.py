@@ -1,0 +1,186 @@
+"""mlbench from Python: ``run``, ``load_leaderboard`` and ``compare`` give pandas objects that show themselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mlbench import __version__
+from mlbench.data.dataset import Dataset
+from mlbench.errors import UsageError
+from mlbench.ranking.compare import PAIRED, Comparison, compare_entries, contender, entries_of, pair_up
+from mlbench.ranking.leaderboard import COLUMNS, Row, board_key, boards, from_csv, leaderboard
+from mlbench.ranking.views import to_html
+from mlbench.registry.catalog import CORE, Catalog, Origin, Registered, discover
+from mlbench.registry.specs import DatasetSpec
+from mlbench.running.drive import drive
+from mlbench.running.executors import InlineExecutor, process_pool
+from mlbench.running.isolate import usable_cpus
+from mlbench.running.ledger import Ledger
+from mlbench.running.plan import Budget
+from mlbench.running.request import DatasetRequest, Request, check_budget, plan
+
+TEXT = frozenset(
+    {"model", "features", "status", "best_params", "device", "plugin", "plugin_version", "mlbench_version", "error"}
+    | {"dataset", "dataset_sha256"}
+)
+
+
+class Leaderboard(pd.DataFrame):  # type: ignore[misc]
+    """The rows of one or several boards, by the columns of the CSV; as HTML, the boards as people read them."""
+
+    @property
+    def _constructor(self) -> type[Leaderboard]:
+        return Leaderboard
+
+    def rows(self) -> list[Row]:
+        """The rows as the CSV has them, by column, as text."""
+        return [_as_row(values) for values in self.to_dict("records")]
+
+    def _repr_html_(self) -> str | None:
+        if tuple(self.columns) != COLUMNS:  # some columns of it: as pandas shows any table
+            shown: str | None = pd.DataFrame(self)._repr_html_()
+            return shown
+        names = dict.fromkeys(self["dataset_sha256"])
+        return "\n".join(to_html(Leaderboard(self[self["dataset_sha256"] == name]).rows()) for name in names)
+
+
+def run(
+    *datasets: str | os.PathLike[str] | Dataset,
+    models: Sequence[str] = (),
+    features: Sequence[str] = (),
+    seeds: Sequence[int] = (0,),
+    jobs: int = 1,
+    device: str = "auto",
+    runs: str | os.PathLike[str] = "runs",
+    **budget: Any,
+) -> Leaderboard:
+    """Tune every model on every data set, score each once on test; what is in ``runs`` is not run again.
+
+    Args:
+        datasets: Names, paths, or ``Dataset`` objects; none is the built-in demo.
+        models: Names, or empty: all that are installed.
+        features: Feature sets, or empty: each data set's own.
+        seeds: One job each.
+        jobs: Models side by side.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        runs: Where finished jobs are kept.
+        budget: ``n_trials``, ``timeout``, ``trial_timeout`` (seconds), ``memory_limit`` (bytes), ``metric``, ``refit``.
+
+    Raises:
+        MlbenchError: What the command would print as one line.
+    """
+    try:
+        limits = check_budget(Budget(**budget))
+    except TypeError as error:
+        raise UsageError(f"no such option: {error}") from error
+    catalog = _with_datasets(discover(), [one for one in datasets if isinstance(one, Dataset)])
+    asked = [one.name if isinstance(one, Dataset) else os.fspath(one) for one in datasets] or ["demo"]
+    request = Request(
+        datasets=tuple(DatasetRequest(name=name, features=tuple(features)) for name in asked),
+        models=tuple(models),
+        seeds=tuple(seeds),
+        budget=limits,
+        device=device,
+    )
+    todo = plan(request, catalog)
+    ledger = Ledger(Path(runs))
+    with InlineExecutor() if jobs == 1 else process_pool(jobs) as executor:
+        drive(todo, executor, ledger, threads=max(1, usable_cpus() // jobs))
+    wanted = dict.fromkeys(board_key(job.identity) for job in todo)
+    ids = {job.id for job in todo}
+    records = list(ledger.records())
+    return _frame(
+        row
+        for key in wanted
+        for row in leaderboard([record for record in records if board_key(record.job) == key], preferred=ids)
+    )
+
+
+def load_leaderboard(path: str | os.PathLike[str]) -> Leaderboard:
+    """The board of a CSV, or all boards of a runs folder.
+
+    Raises:
+        MlbenchError: It is neither, or there is nothing in it.
+    """
+    where = Path(path)
+    if where.is_file():
+        return _frame(from_csv(where.read_text(encoding="utf-8"), str(where)))
+    found = boards(Ledger(where).records())
+    if not found:
+        raise UsageError(f"{where}: no board, and no runs folder with finished jobs")
+    return _frame(row for records in found.values() for row in leaderboard(records))
+
+
+def compare(first: str, second: str, *, runs: str | os.PathLike[str] = "runs") -> pd.DataFrame:
+    """Paired differences, the second less the first: a line for each data set that both have.
+
+    Args:
+        first: ``MODEL`` or ``MODEL:FEATURES`` of ``runs``, or another runs folder.
+        second: The same.
+        runs: Where finished jobs are kept.
+
+    Raises:
+        MlbenchError: No such model or folder, or nothing in common.
+    """
+    if all((Path(one) / "jobs").is_dir() for one in (first, second)):
+        pairs = pair_up(*(entries_of(Ledger(Path(one))) for one in (first, second)))
+    else:
+        entries = entries_of(Ledger(Path(runs)))
+        one, other = contender(first, entries), contender(second, entries)
+        shared = sorted(one.entries.keys() & other.entries.keys())
+        if not shared:
+            raise UsageError(f"{first} and {second} have no data set in common")
+        pairs = [(one.entries[name], other.entries[name]) for name in shared]
+    return pd.DataFrame([_comparison(compare_entries(*pair)) for pair in pairs])
+
+
+def _comparison(found: Comparison) -> dict[str, Any]:
+    line: dict[str, Any] = {"dataset": found.dataset, "first": found.first, "second": found.second}
+    for name in PAIRED:
+        line[f"{name}_first"], line[f"{name}_second"] = found.figures[name]
+        gap = found.differences.get(name)
+        for part in ("value", "low", "high", "superiority"):
+            line[f"{name}_difference_{part}"] = getattr(gap, part) if gap else None
+    for kind in ("wins", "losses", "ties"):
+        line[f"labels_{kind}"] = sum(getattr(found.labels, kind).values()) if found.labels else None
+    return line
+
+
+def _with_datasets(catalog: Catalog, datasets: Sequence[Dataset]) -> Catalog:
+    """The catalog, in which these data sets are known by their names."""
+    origin = Origin(plugin=CORE, version=__version__, entry_point="builtins")
+    given = {
+        dataset.name: Registered(
+            spec=DatasetSpec(name=dataset.name, summary="Given from Python", load=partial(_same, dataset)),
+            origin=origin,
+        )
+        for dataset in datasets
+    }
+    return replace(catalog, datasets={**catalog.datasets, **given})
+
+
+def _same(dataset: Dataset) -> Dataset:
+    return dataset
+
+
+def _frame(rows: Any) -> Leaderboard:
+    frame = Leaderboard(list(rows), columns=list(COLUMNS))
+    for name in COLUMNS:
+        if name not in TEXT:
+            frame[name] = pd.to_numeric(frame[name].replace("", None))
+    return frame
+
+
+def _as_row(values: dict[Any, Any]) -> Row:
+    row = {}
+    for name, value in values.items():
+        whole = isinstance(value, float) and name.startswith(("n_", "rank")) and value == value
+        row[name] = "" if value is None or value != value else str(int(value)) if whole else str(value)
+    return row

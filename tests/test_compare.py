@@ -1,0 +1,175 @@
+"""`mlbench compare`: paired, honest about what it cannot compare, and of use in CI."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from helpers import patient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlbench.cli.main import cli
+from mlbench.errors import MlbenchError, UsageError
+from mlbench.metrics import average_precision
+from mlbench.ranking.compare import BANDS, compare_entries, contender, entries_of, pair_up
+from mlbench.ranking.many import holm, rank_over_datasets
+from mlbench.registry.demo import load_demo
+from mlbench.running.bootstrap import units, weights
+from mlbench.running.ledger import Ledger
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=True)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Finished jobs: ridge and logistic on two representations of the demo, and on a shortened one."""
+    folder = tmp_path_factory.mktemp("compare")
+    for limit in ([], ["--limit", "300"]):
+        words = ["run", "demo", "-m", "ridge", "-m", "logistic", "-f", "raw", "-f", "rfft", "--n-trials", "2", *limit]
+        done = invoke(*words, "--runs", folder / "runs", "--leaderboards", folder / "boards")
+        assert done.exit_code == 0, done.output
+    return folder / "runs"
+
+
+def entry(runs: Path, label: str, dataset: str = "demo"):
+    return next(one for one in entries_of(Ledger(runs)) if (one.label, one.dataset) == (label, dataset))
+
+
+def test_the_difference_is_of_the_same_replicates(runs: Path) -> None:
+    """Value, interval and superiority are those of resampling both models' scores by the same weights."""
+    test = load_demo().test
+    assert test is not None
+    first, second = entry(runs, "ridge · rfft"), entry(runs, "logistic · rfft")
+    scores = [np.load(one.ledger.jobs / one.seeds[0].id / "scores-test.npy") for one in (first, second)]
+    unit = units(len(test), test.groups)
+    weight = weights(first.sha256, int(unit.max()) + 1)
+    gaps = []
+    for drawn in weight.T[:40]:
+        rows = np.concatenate([np.tile(np.flatnonzero(unit == u), times) for u, times in enumerate(drawn)])
+        gaps.append(np.diff([average_precision(test.Y[rows], one[rows], "micro") for one in scores])[0])
+    name = "average_precision_micro"
+    paired = second.replicates(name) - first.replicates(name)
+    assert paired[:40] == pytest.approx(gaps, abs=1e-10)
+    found = compare_entries(first, second).differences[name]
+    assert found.value == pytest.approx(second.figure(name) - first.figure(name))
+    assert found.low == pytest.approx(np.percentile(paired, 2.5))
+    assert found.superiority == pytest.approx(np.mean(paired > 0) + np.mean(paired == 0) / 2)
+
+
+def test_label_wins_are_counted_once_each(runs: Path) -> None:
+    """Every label with a positive is won, lost or tied, in one band; the other way round is the mirror image."""
+    first, second = entry(runs, "ridge · raw"), entry(runs, "ridge · rfft")
+    there, back = compare_entries(first, second).labels, compare_entries(second, first).labels
+    assert there is not None
+    assert back is not None
+    assert sum(sum(kind.values()) for kind in (there.wins, there.losses, there.ties)) == 12
+    assert (there.wins, there.losses) == (back.losses, back.wins)
+    assert list(there.wins) == list(BANDS)
+
+
+def test_different_test_sets_are_refused(runs: Path) -> None:
+    """Figures of other data are not compared, whatever they are called."""
+    with pytest.raises(UsageError, match="two different data sets"):
+        compare_entries(entry(runs, "ridge · raw"), entry(runs, "ridge · raw", "demo-limit-300"))
+
+
+def test_two_folders_row_by_row(runs: Path, tmp_path: Path) -> None:
+    """A copy of a runs folder differs in nothing; exit 0 with --fail-if-worse."""
+    shutil.copytree(runs / "jobs", tmp_path / "copy" / "jobs")
+    done = invoke("compare", runs, tmp_path / "copy", "--fail-if-worse", "average_precision_macro")
+    assert done.exit_code == 0, done.output
+    assert done.output.count("+0.0000 to +0.0000") == 8
+    assert len(pair_up(entries_of(Ledger(runs)), entries_of(Ledger(tmp_path / "copy")))) == 8
+
+
+def test_models_jobs_and_boards(runs: Path) -> None:
+    """Names of models, folders of jobs and boards name what is compared."""
+    assert invoke("compare", "ridge:raw", "ridge:rfft", "--runs", runs).exit_code == 0
+    one, other = entry(runs, "ridge · raw"), entry(runs, "logistic · rfft")
+    jobs = [entry.ledger.jobs / entry.seeds[0].id for entry in (one, other)]
+    done = invoke("compare", jobs[0], jobs[1] / "record.json")
+    assert done.exit_code == 0, done.output
+    assert "logistic · rfft" in done.output
+    boards = runs.parent / "boards"
+    done = invoke("compare", boards / "demo.csv", boards / "demo.csv", "--runs", runs)
+    assert done.exit_code == 0, done.output
+
+
+def test_a_row_that_is_gone_is_worse(runs: Path, tmp_path: Path) -> None:
+    """A model that does not end well in B, or is not there, fails the check; without the check it is said."""
+    shutil.copytree(runs / "jobs", tmp_path / "b" / "jobs")
+    shutil.rmtree(tmp_path / "b" / "jobs" / entry(runs, "ridge · rfft").seeds[0].id)
+    done = invoke("compare", runs, tmp_path / "b", "--fail-if-worse", "average_precision_micro")
+    assert done.exit_code == 3
+    assert "ridge · rfft on demo has no figures" in done.output
+    assert invoke("compare", runs, tmp_path / "b").exit_code == 0
+    assert invoke("compare", tmp_path / "b", runs, "--fail-if-worse", "average_precision_micro").exit_code == 0
+
+
+def test_worse_is_exit_3(runs: Path) -> None:
+    """B worse than A by more than the margin ends with 3 and says where; by less, with 0; for losses too."""
+    better, worse = "ridge:rfft", "ridge:raw"
+    done = invoke("compare", better, worse, "--runs", runs, "--fail-if-worse", "average_precision_micro:0.01")
+    assert done.exit_code == 3
+    assert "worse: ridge · raw on demo: average_precision_micro" in done.output
+    assert invoke("compare", worse, better, "--runs", runs, "--fail-if-worse", "average_precision_micro").exit_code == 0
+    assert invoke("compare", better, worse, "--runs", runs, "--fail-if-worse", "label_ranking_loss").exit_code == 3
+    assert (
+        invoke("compare", better, worse, "--runs", runs, "--fail-if-worse", "average_precision_micro:2").exit_code == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["ridge"], "name two"),
+        (["ridge:raw", "ridgé"], "no file, folder or model"),
+        (["ridge", "logistic"], "say MODEL:FEATURES"),
+        (["ridge:raw", "ridge:rfft", "--fail-if-worse", "accuracy"], "no metric 'accuracy'"),
+        (["ridge:raw", "ridge:rfft", "--fail-if-worse", "f1_macro:much"], "is no number"),
+        (["ridge:raw", "ridge:rfft", "--plot", "x.pdf"], "a .png or an .svg"),
+    ],
+)
+def test_wrong_use_is_one_line(runs: Path, words: list[str], says: str) -> None:
+    """What is wrong, and what to write instead."""
+    done = invoke("compare", *words, "--runs", runs)
+    assert isinstance(done.exception, MlbenchError)
+    assert says in str(done.exception)
+    assert "\n" not in str(done.exception)
+
+
+def test_ranks_over_data_sets(runs: Path, tmp_path: Path) -> None:
+    """Average ranks, the tests' p values, and the picture, the same bytes twice."""
+    names = ("ridge:raw", "ridge:rfft", "logistic:rfft")
+    contenders = [contender(name, entries_of(Ledger(runs))) for name in names]
+    found = rank_over_datasets(contenders, "average_precision_micro")
+    assert found is not None
+    assert found.datasets == ("demo", "demo-limit-300")
+    assert sum(found.ranks.values()) == pytest.approx(6)
+    assert found.ranks["ridge:raw"] == 3
+    # Demsar's table: q is 2.343 for three classifiers.
+    assert found.critical_difference == pytest.approx(2.343 * np.sqrt(3 * 4 / (6 * 2)), abs=2e-3)
+    for number in range(2):
+        done = invoke("compare", *names, "--runs", runs, "--plot", tmp_path / f"{number}.svg")
+        assert done.exit_code == 0, done.output
+        assert "Average ranks by micro AP over 2 data sets" in done.output
+    assert (tmp_path / "0.svg").read_bytes() == (tmp_path / "1.svg").read_bytes()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+@patient
+def test_holm_is_holm(values: list[float]) -> None:
+    """Never below the raw p, at most Bonferroni's, and in the raw order."""
+    pairs = {(str(i), "x"): p for i, p in enumerate(values)}
+    adjusted = holm(pairs)
+    assert list(adjusted) == list(pairs)
+    for pair, p in pairs.items():
+        assert p <= adjusted[pair] <= min(1.0, p * len(values)) + 1e-12
+    ordered = sorted(pairs, key=lambda pair: pairs[pair])
+    assert [adjusted[pair] for pair in ordered] == sorted(adjusted.values())

@@ -1,0 +1,69 @@
+"""Our own files: where they cannot be written it is no fault of a model, and nothing is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import random_dataset
+
+from mlbench.data.cache import write_job_data
+from mlbench.errors import DataError
+from mlbench.running import supervise
+from mlbench.running.isolate import Ending
+from mlbench.running.job import EXIT_DISK, Order
+from mlbench.running.supervise import Limits
+
+
+def test_a_child_that_cannot_write_says_so_by_its_exit_code() -> None:
+    """A full disk is not a failed trial."""
+    code = (
+        "from mlbench.running.job import _our_own_files\n"
+        "with _our_own_files(), open('/dev/full', 'w') as file:\n    file.write('x'); file.flush()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == EXIT_DISK
+    assert "No space left on device" in ended.stderr
+
+
+def _order(tmp_path: Path) -> Order:
+    return Order(
+        origin={}, model="m", data=str(tmp_path), work=str(tmp_path), study=str(tmp_path / "study.jsonl"), seed=0,
+        threads=1, device="cpu", refit_on_both=False, n_trials=1, metric="average_precision_micro",
+        tune_seconds=1.0, trial_seconds=1.0, memory_limit=1 << 30,
+    )  # fmt: skip
+
+
+def test_the_parent_tries_again_once_when_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin that exits with our code gains nothing by it: the second time it is a row."""
+    calls: list[int] = []
+
+    def ended(*_: object) -> Ending:
+        calls.append(1)
+        return Ending(kind="exit", code=EXIT_DISK, last={"phase": "prepare"})
+
+    monkeypatch.setattr(supervise, "_one_process", ended)
+    outcome = supervise.supervise(_order(tmp_path), Limits(timeout=1, trial_timeout=1))
+    assert (outcome.status, len(calls)) == ("killed", 2)
+
+
+def test_the_parent_ends_the_run_when_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is the disk's, and no row."""
+    monkeypatch.setattr(supervise, "_one_process", lambda *_: Ending(kind="exit", code=EXIT_DISK, last={}))
+    (tmp_path / supervise.PROBE).symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        supervise.supervise(_order(tmp_path), Limits(timeout=1, trial_timeout=1))
+
+
+def test_features_are_refused_before_they_are_stored(tmp_path: Path) -> None:
+    """Values that float32 cannot hold, and blocks of rows of different widths."""
+    data = random_dataset()
+    with pytest.raises(DataError, match="NaN or infinite"):
+        write_job_data(data, lambda train: lambda X: np.full((len(X), 2), 1e300), tmp_path / "a")
+    widths = iter((4, 1, 1))
+    with pytest.raises(DataError, match="1 columns wide, the first 4"):
+        write_job_data(data, lambda train: lambda X: np.ones((len(X), next(widths)), np.float32), tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []

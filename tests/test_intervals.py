@@ -1,0 +1,101 @@
+"""Ranks with honesty: equals share a rank, a gap separates, seeds add their spread; boards show it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import record
+
+from mlbench.ranking.intervals import difference, fold_seeds, rank_ranges
+from mlbench.ranking.leaderboard import leaderboard
+from mlbench.ranking.views import to_markdown
+
+
+def noise(seed: int, scale: float = 0.02) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, scale, 1_000)
+
+
+def test_two_copies_of_a_model_share_a_rank() -> None:
+    """However sure all else is, equal replicates cannot be told apart."""
+    shared = noise(0)
+    values = {"a": 0.8, "copy": 0.8, "b": 0.5, "c": 0.2}
+    found = rank_ranges(values, {name: value + shared for name, value in values.items()})
+    assert found == {"a": (1, 2), "copy": (1, 2), "b": (3, 3), "c": (4, 4)}
+
+
+def test_a_planted_gap_separates_and_noise_does_not() -> None:
+    """What varies together cancels; what does not, hides a small difference."""
+    shared = noise(1, 0.05)
+    values = {"a": 0.8, "b": 0.79, "c": 0.6}
+    paired = {name: value + shared + noise(i + 2, 0.001) for i, (name, value) in enumerate(values.items())}
+    assert rank_ranges(values, paired) == {"a": (1, 1), "b": (2, 2), "c": (3, 3)}
+    apart = {name: value + noise(i + 2, 0.05) for i, (name, value) in enumerate(values.items())}
+    assert rank_ranges(values, apart) == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
+
+
+def test_many_equal_models_are_rarely_told_apart() -> None:
+    """Of 200 boards of 8 models that differ by chance alone, at most one in ten has a difference."""
+    wrong = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        values = {str(i): value for i, value in enumerate(rng.normal(0.5, 0.02, 8))}
+        found = rank_ranges(values, {name: value + rng.normal(0, 0.02, 1_000) for name, value in values.items()})
+        wrong += any(ends != (1, 8) for ends in found.values())
+    assert wrong <= 20
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_few_models_have_ranks_too(n: int) -> None:
+    """No pair, no comparison."""
+    values = {str(i): 0.5 for i in range(n)}
+    assert rank_ranges(values, {name: noise(0) for name in values}) == dict.fromkeys(values, (1, 1))
+
+
+def test_a_difference_has_an_interval_and_a_superiority() -> None:
+    """In replicates that are paired; equal ones count half."""
+    found = difference(0.1, 0.6 + noise(1), 0.5 + noise(1))
+    assert found.low == pytest.approx(0.1)
+    assert found.high == pytest.approx(0.1)
+    assert found.superiority == 1
+    assert difference(0.0, noise(1), noise(1)).superiority == 0.5
+
+
+def test_seeds_widen_the_interval() -> None:
+    """Seeds that differ make a mean less certain; one seed is its own replicates."""
+    one = noise(3)
+    assert np.array_equal(fold_seeds([one.tolist()], "m"), one)
+    far = fold_seeds([(one - 0.1).tolist(), (one + 0.1).tolist()], "m")
+    assert far.mean() == pytest.approx(one.mean(), abs=0.01)
+    assert far.std() > 3 * one.std()
+    assert not np.array_equal(far, fold_seeds([(one - 0.1).tolist(), (one + 0.1).tolist()], "other"))
+
+
+def _with_replicates(micro: float, model: str, seed: int = 0, **more: object):
+    values = (micro + noise(7)).tolist()
+    replicates = {"average_precision_micro": values, "average_precision_macro": [None, *values[1:]]}
+    return record(micro, model=model, seed=seed, replicates=replicates, **more)
+
+
+def test_boards_show_intervals_and_shared_ranks() -> None:
+    """CSV columns full, Markdown as 0.500 ± 0.039 and 1–2; a footnote says how."""
+    rows = leaderboard([_with_replicates(0.5, "a"), _with_replicates(0.5, "b"), _with_replicates(0.2, "c")])
+    assert [(row["rank"], row["rank_low"], row["rank_high"]) for row in rows] == [
+        ("1", "1", "2"), ("1", "1", "2"), ("3", "3", "3"),
+    ]  # fmt: skip
+    assert float(rows[0]["average_precision_micro_low"]) < 0.5 < float(rows[0]["average_precision_micro_high"])
+    assert rows[0]["average_precision_macro_low"] != ""
+    text = to_markdown(rows)
+    assert "| 1–2 | a | raw | 0.500 ± 0.0" in text
+    assert "| 3 | c |" in text
+    assert "1,000 bootstrap replicates of the 20 rows of test" in text
+
+
+def test_failed_rows_and_older_records_have_none() -> None:
+    """A board with a record from before replicates has intervals where there are any, and no rank ranges."""
+    rows = leaderboard(
+        [_with_replicates(0.5, "a"), record(0.4, model="old"), record(None, model="bad", status="failed")]
+    )
+    assert [row["rank_low"] for row in rows] == ["", "", ""]
+    assert [bool(row["average_precision_micro_low"]) for row in rows] == [True, False, False]
+    rows = leaderboard([_with_replicates(0.5, "a"), record(None, model="bad", status="failed")])
+    assert [row["rank_high"] for row in rows] == ["1", ""]

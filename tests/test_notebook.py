@@ -1,0 +1,87 @@
+"""mlbench from Python: what the command does, as pandas objects."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import random_dataset
+
+import mlbench
+from mlbench.errors import UnknownName, UsageError
+from mlbench.ranking.leaderboard import from_csv
+from mlbench.ranking.views import to_html
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("notebook")
+    mlbench.run("demo", models=["ridge"], features=["raw", "rfft"], n_trials=2, runs=folder)
+    return folder
+
+
+def test_run_gives_the_board(runs: Path) -> None:
+    """One row a model and representation, numbers as numbers; a second call runs nothing again."""
+    before = {path: path.stat().st_mtime_ns for path in runs.glob("jobs/*/record.json")}
+    board = mlbench.run("demo", models=["ridge"], features=["raw", "rfft"], n_trials=2, runs=runs)
+    assert list(board["model"]) == ["ridge", "ridge", "prior"]
+    assert board["average_precision_micro"].dtype == np.float64
+    assert board["average_precision_micro"].is_monotonic_decreasing
+    assert {path: path.stat().st_mtime_ns for path in runs.glob("jobs/*/record.json")} == before
+    assert board.equals(mlbench.load_leaderboard(runs))
+
+
+def test_a_data_set_from_python(tmp_path: Path) -> None:
+    """A ``Dataset`` needs no file and no plugin."""
+    board = mlbench.run(random_dataset("mine"), models=["ridge"], n_trials=1, runs=tmp_path)
+    assert set(board["dataset"]) == {"mine"}
+    assert set(board["status"]) == {"ok"}
+
+
+@pytest.mark.parametrize("name", ["yeast", "mini-musicnet-standin"])
+def test_a_published_board_shows_as_its_html(name: str) -> None:
+    """What was read from the CSV is shown as the CSV's rows are; a selection of columns as any table."""
+    path = ROOT / "leaderboards" / f"{name}.csv"
+    if not path.exists():
+        pytest.skip(f"{name} is not published")
+    board = mlbench.load_leaderboard(path)
+    assert board._repr_html_() == to_html(from_csv(path.read_text()))
+    some = board[["model", "average_precision_micro"]]
+    assert isinstance(some, pd.DataFrame)
+    assert "<table" in (some._repr_html_() or "")
+
+
+def test_compare_gives_paired_differences(runs: Path) -> None:
+    """One line a data set; the second less the first."""
+    found = mlbench.compare("ridge:raw", "ridge:rfft", runs=runs)
+    (line,) = found.to_dict("records")
+    gap = line["average_precision_micro_second"] - line["average_precision_micro_first"]
+    assert line["average_precision_micro_difference_value"] == pytest.approx(gap)
+    assert line["average_precision_micro_difference_low"] < gap < line["average_precision_micro_difference_high"]
+    assert line["labels_wins"] + line["labels_losses"] + line["labels_ties"] == 12
+
+
+def test_what_is_wrong_is_an_error_of_ours(tmp_path: Path) -> None:
+    """The command's line, as an exception."""
+    with pytest.raises(UnknownName, match="did you mean 'ridge'"):
+        mlbench.run("demo", models=["rigde"], runs=tmp_path)
+    with pytest.raises(UsageError, match="no such option"):
+        mlbench.run("demo", trials=3, runs=tmp_path)
+    with pytest.raises(UsageError, match="no board"):
+        mlbench.load_leaderboard(tmp_path)
+    with pytest.raises(UsageError, match="no finished job"):
+        mlbench.compare("a", "b", runs=tmp_path)
+
+
+def test_importing_mlbench_loads_none_of_it() -> None:
+    """A plugin that imports its specs waits for neither pandas nor Optuna."""
+    code = "import sys, mlbench; sys.exit(any(name in sys.modules for name in ('pandas', 'optuna', 'sklearn')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = mlbench.nothing
