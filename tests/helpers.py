@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from click.testing import CliRunner
 from hypothesis import settings
 
+from mlbench.cli.main import cli
 from mlbench.data.cache import JobData
 from mlbench.data.dataset import Dataset, Split, make_split
+from mlbench.errors import MlbenchError
 from mlbench.metrics import DIRECTIONS
 from mlbench.registry.catalog import Catalog, Origin, Registered
 from mlbench.registry.specs import DatasetSpec, FeatureSpec, ModelSpec
-from mlbench.running.ledger import Record
+from mlbench.running.ledger import Record, file_sha256, read_record
 from mlbench.running.plan import PROTOCOL, Budget
 
 patient = settings(deadline=None)
@@ -134,3 +138,22 @@ def record(
         "environment": {"mlbench": "0.1.0"},
     }  # fmt: skip
     return Record(**{**values, **more})
+
+
+def call(*words: str | Path) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command, run in this process; an expected error is its line and exit 2."""
+    ended = CliRunner().invoke(cli, [str(word) for word in words])
+    if isinstance(ended.exception, MlbenchError):
+        return 2, ended.stdout, f"mlbench: {ended.exception}\n"
+    if ended.exception is not None and not isinstance(ended.exception, SystemExit):
+        raise ended.exception
+    return ended.exit_code, ended.stdout, ended.stderr
+
+
+def restamp(folder: Path, **changes: Any) -> Record:
+    """Change fields of a finished job's record and make all its checksums right again, as a forger would."""
+    old = read_record(folder)
+    files = {name: file_sha256(folder / name) for name in old.files if (folder / name).exists()}
+    new = replace(old, **{"files": files, **changes})
+    (folder / "record.json").write_text(new.to_json())
+    return new

@@ -11,10 +11,13 @@ from mlbench import __version__
 from mlbench.cli.compare import compare
 from mlbench.cli.data import data
 from mlbench.cli.leaderboard import leaderboard_command
+from mlbench.cli.merge import merge_command
 from mlbench.cli.plot import plot
 from mlbench.cli.plugins import plugins
 from mlbench.cli.report import report
 from mlbench.cli.run import run
+from mlbench.cli.score import score
+from mlbench.cli.verify import verify
 from mlbench.errors import MlbenchError
 
 EXIT_USAGE = 2
@@ -32,6 +35,9 @@ cli.add_command(plugins)
 data.add_command(plot)
 cli.add_command(data)
 cli.add_command(leaderboard_command)
+cli.add_command(merge_command)
+cli.add_command(verify)
+cli.add_command(score)
 cli.add_command(compare)
 cli.add_command(report)
 

@@ -19,6 +19,14 @@ runs_option = click.option(
     show_default=True,
     help="Where finished jobs, studies under way and cached features are kept.",
 )
+EXIT_DIFFERENCE = 3
+"""Of a check that found a difference."""
+data_option = click.option(
+    "--data",
+    multiple=True,
+    metavar="DATASET",
+    help="Where to find the labels again: a registered name or a path, as for `run`; several times for several.",
+)
 
 
 def table_options(command: Command) -> Command:

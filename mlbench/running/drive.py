@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import asdict
 from functools import partial
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlbench import __version__
 from mlbench.data.cache import write_job_data
@@ -34,6 +33,8 @@ from mlbench.running.tuning import best_line, n_trials
 
 PER_LABEL = "per_label.csv"
 TRIALS = "trials.csv"
+TRIAL_COLUMNS = ("number", "state", "value", "average_precision_micro", "best_step", "seconds", "error")
+"""Of ``trials.csv``; then come the parameters."""
 LIMITS = ("average_precision_low", "average_precision_high")
 SMALL = 2_000_000
 """Stored feature values up to which a job gets one thread: on two cores, waiting for each other cost
@@ -162,22 +163,21 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
     status, error, found, replicates, threshold = outcome.status, outcome.error, {}, {}, None
     if status == "ok":
         try:
-            valid = _raw_scores(work.path / SCORES_VALID, dataset.valid.Y)
-            test = _raw_scores(work.path / SCORES_TEST, dataset.test.Y)
+            valid = raw_scores(work.path / SCORES_VALID, dataset.valid.Y)
+            test = raw_scores(work.path / SCORES_TEST, dataset.test.Y)
         except InvalidScores as problem:
             status, error = "invalid_scores", str(problem)
         else:
             threshold = best_threshold(dataset.valid.Y, valid)
             calibrated = calibrated_average_precision(dataset.valid.Y, valid, dataset.test.Y, test)
             found = {
-                "valid": _plain(figures(dataset.valid.Y, valid, threshold)),
-                "test": _plain(figures(dataset.test.Y, test, threshold) | {CALIBRATED: calibrated}),
+                "valid": plain(figures(dataset.valid.Y, valid, threshold)),
+                "test": plain(figures(dataset.test.Y, test, threshold) | {CALIBRATED: calibrated}),
             }
             bootstrapped = bootstrap_test(dataset.test, test, job.source.sha256)
             if bootstrapped is not None:
-                replicates["average_precision_micro"] = _numbers(bootstrapped.micro)
-                replicates["average_precision_macro"] = _numbers(bootstrapped.macro)
-            _write_per_label(work.path / PER_LABEL, dataset, test, bootstrapped)
+                replicates = replicates_to_keep(bootstrapped)
+            _write_csv(work.path / PER_LABEL, per_label_rows(dataset, test, bootstrapped))
             curves = {"valid": curve(dataset.valid.Y, valid), "test": curve(dataset.test.Y, test)}
             write_curves(work.path / CURVES, {**_train_curve(work.path / SCORES_TRAIN, dataset.train), **curves})
             names += [SCORES_VALID, SCORES_TEST, PER_LABEL, CURVES]
@@ -187,7 +187,7 @@ def _commit(job: Job, work: WorkFolder, outcome: Outcome, ledger: Ledger) -> Rec
         job=job.identity,
         status=status,
         error=error,
-        dataset=_describe(dataset, job.source.sha256),
+        dataset=describe(dataset, job.source.sha256),
         figures=found,
         replicates=replicates,
         tuning=tuning_audit(lines, best, job.budget.metric),
@@ -219,7 +219,7 @@ def _tune_seconds(job: Job, lines: Sequence[TrialLine], best: TrialLine | None) 
     return spent if best is None or job.refit_on_both else spent - best.fit_seconds
 
 
-def _raw_scores(path: Path, Y: Labels) -> Scores:
+def raw_scores(path: Path, Y: Labels) -> Scores:
     """What the child wrote, checked anew: it is a plugin's process."""
     try:
         scores = np.load(path, allow_pickle=False)
@@ -232,21 +232,24 @@ def _train_curve(path: Path, train: Split) -> dict[str, Curve]:
     """The curve of train by its name, or nothing: a job is no worse for not having one."""
     try:
         Y = train.Y[curve_rows(len(train))]
-        return {"train": curve(Y, _raw_scores(path, Y))}
+        return {"train": curve(Y, raw_scores(path, Y))}
     except (InvalidScores, ValueError):
         return {}
 
 
-def _numbers(values: NDArray[np.float64]) -> list[float | None]:
-    return [None if math.isnan(value) else value for value in values.tolist()]
+def replicates_to_keep(bootstrapped: Replicates) -> dict[str, list[float | None]]:
+    """What a record keeps of the replicates, by figure; None where one is undefined."""
+    kept = {"average_precision_micro": bootstrapped.micro, "average_precision_macro": bootstrapped.macro}
+    return {name: [None if math.isnan(value) else value for value in values.tolist()] for name, values in kept.items()}
 
 
-def _plain(values: dict[str, float]) -> dict[str, float | None]:
+def plain(values: dict[str, float]) -> dict[str, float | None]:
     """JSON has no NaN: an undefined figure is None."""
     return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
-def _describe(dataset: Dataset, sha256: str) -> dict[str, Any]:
+def describe(dataset: Dataset, sha256: str) -> dict[str, Any]:
+    """What a record says of a data set with all its parts."""
     assert dataset.test is not None
     sizes = {f"n_{part}": len(split) for part, split in dataset.parts()}
     groups = None if dataset.test.groups is None else len(np.unique(dataset.test.groups))
@@ -262,7 +265,8 @@ def _describe(dataset: Dataset, sha256: str) -> dict[str, Any]:
     }
 
 
-def _write_per_label(path: Path, dataset: Dataset, scores: Scores, replicates: Replicates | None) -> None:
+def per_label_rows(dataset: Dataset, scores: Scores, replicates: Replicates | None) -> list[list[Any]]:
+    """The rows of ``per_label.csv``, the header first; ``scores`` are those of test (n_test, k)."""
     assert dataset.test is not None
     Y = dataset.test.Y
     columns = zip(
@@ -275,29 +279,26 @@ def _write_per_label(path: Path, dataset: Dataset, scores: Scores, replicates: R
         strict=True,
     )
     header = ("label", "n_positives_train", "n_positives_test", "average_precision", *LIMITS, "roc_auc")
-    _write_csv(path, header, ([_cell(value) for value in row] for row in columns))
+    return [list(header), *([cell(value) for value in row] for row in columns)]
 
 
 def _write_trials(path: Path, lines: Sequence[TrialLine]) -> None:
     names = sorted({name for line in lines for name in line.params})
-    header = ("number", "state", "value", "average_precision_micro", "best_step", "seconds", "error", *names)
     rows = (
         [
-            *(line.number, line.state, _cell(line.value), _cell(line.average_precision_micro), _cell(line.best_step)),
-            *(_cell(line.seconds), _cell(line.error), *(_cell(line.params.get(name)) for name in names)),
+            *(line.number, line.state, cell(line.value), cell(line.average_precision_micro), cell(line.best_step)),
+            *(cell(line.seconds), cell(line.error), *(cell(line.params.get(name)) for name in names)),
         ]
         for line in lines
     )
-    _write_csv(path, header, rows)
+    _write_csv(path, [(*TRIAL_COLUMNS, *names), *rows])
 
 
-def _cell(value: Any) -> Any:
-    """Full precision, and nothing for what is not there."""
+def cell(value: Any) -> Any:
+    """A cell of a CSV: full precision, and nothing for what is not there."""
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Any) -> None:
+def _write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+        csv.writer(file, lineterminator="\n").writerows(rows)

@@ -153,24 +153,28 @@ class Ledger:
         """
         path = self.jobs / job_id / RECORD
         try:
-            record = Record.from_json(path.read_text(encoding="utf-8"))
+            record = read_record(self.jobs / job_id)
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
         except OSError as error:
             raise LedgerError(f"{path}: cannot be read: {error.strerror or error}") from error
-        return record if record.id == job_id else None
+        return record
 
     def tidy(self, job_id: str) -> Record | None:
         """``load`` for who is about to run the job: what is no finished job is put aside as ``<id>.corrupt-…``."""
         record = self.load(job_id)
         folder = self.jobs / job_id
         if record is None:
-            self._put_aside(folder)
+            self.put_aside(folder)
         else:
             _clear(folder, (*record.files, RECORD))  # a kill in the middle of ``commit`` leaves more
         return record
 
-    def _put_aside(self, folder: Path) -> None:
+    def folders(self) -> list[Path]:
+        """The folders of all finished jobs, by id, whole or damaged; nothing is read, nothing put aside."""
+        return [path for path in sorted(self.jobs.glob("*")) if "." not in path.name and path.is_dir()]
+
+    def put_aside(self, folder: Path) -> None:
         """Rename what is no finished job, if it is there, so that nobody takes it for one."""
         if folder.exists():
             with contextlib.suppress(OSError):
@@ -221,7 +225,7 @@ class Ledger:
                 if first is not None:
                     shutil.rmtree(work.path, ignore_errors=True)
                     return first
-                self._put_aside(target)  # a folder that lost its record
+                self.put_aside(target)  # a folder that lost its record
                 work.path.rename(target)
             # Only now: until the rename, the study is what a killed commit goes on from; and without its
             # lock, another process would take the folder for one left over.
@@ -234,6 +238,32 @@ class Ledger:
         finally:
             work.release()
         return record
+
+
+def read_record(folder: Path) -> Record:
+    """The record of a finished job's folder, which is left as it is.
+
+    Raises:
+        ValueError: It is damaged, or another job's.
+        LedgerError: It is of another mlbench.
+        OSError: It cannot be read.
+    """
+    record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
+    if record.id != folder.name:
+        raise ValueError(f"it is the record of {record.id}")
+    return record
+
+
+def damages(folder: Path, record: Record) -> Iterator[tuple[str, str]]:
+    """(file, what is wrong) for each file beside a record that is not the one the record was made with."""
+    for name, sha256 in sorted(record.files.items()):
+        path = folder / name
+        if Path(name).name != name or name == RECORD:
+            yield RECORD, f"it names {name!r}, which is no file beside it"
+        elif path.is_symlink() or not path.is_file():
+            yield name, "it is missing"
+        elif file_sha256(path) != sha256:
+            yield name, "its SHA-256 is not the one of the record"
 
 
 def _clear(folder: Path, kept: tuple[str, ...]) -> None:

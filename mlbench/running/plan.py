@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -99,7 +100,7 @@ class Job:
     @cached_property
     def id(self) -> str:
         """32 hexadecimal digits of the SHA-256 of ``identity``."""
-        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:32]
+        return job_id(self.identity)
 
     @property
     def refit_on_both(self) -> bool:
@@ -107,6 +108,11 @@ class Job:
         if self.budget.refit == "auto":
             return self.source.dataset.valid_from_train
         return self.budget.refit == "train+valid"
+
+
+def job_id(identity: Mapping[str, Any]) -> str:
+    """32 hexadecimal digits of the SHA-256 of a job's identity."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _version(origin: Origin) -> str:

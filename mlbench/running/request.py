@@ -138,16 +138,33 @@ def load(
         UnknownName: Neither.
         DataError: It cannot be read, or there is nothing to rank in it.
     """
+    return prepared(read(asked, catalog, progress), limit, drop_twins=drop_twins)
+
+
+def read(asked: DatasetRequest, catalog: Catalog, progress: MakeProgress = _silent) -> Dataset:
+    """The data set of a registered name, else of a path, as it comes.
+
+    Raises:
+        UnknownName: Neither.
+        DataError: It cannot be read.
+    """
     if asked.name in catalog.datasets or ("data set", asked.name) in catalog.clashes:
         if asked.options != ReadOptions():
             raise UsageError(f"--labels, --groups and --split are for tables; {asked.name} is known by name")
-        dataset = _load_registered(catalog.dataset(asked.name), progress)
-    elif (path := Path(asked.name).expanduser()).exists():
-        dataset = read_dataset(path, asked.options)
-    elif os.sep in asked.name:
+        return _load_registered(catalog.dataset(asked.name), progress)
+    if (path := Path(asked.name).expanduser()).exists():
+        return read_dataset(path, asked.options)
+    if os.sep in asked.name:
         raise UsageError(f"no file or folder {asked.name!r}")
-    else:
-        raise UnknownName("data set, file or folder", asked.name, catalog.datasets)
+    raise UnknownName("data set, file or folder", asked.name, catalog.datasets)
+
+
+def prepared(dataset: Dataset, limit: int | None = None, *, drop_twins: bool = False) -> Dataset:
+    """What is run on: with all its parts, at most ``limit`` rows of each.
+
+    Raises:
+        DataError: There is nothing to rank in it.
+    """
     if drop_twins:
         dataset = dataset.without_twins()
     if limit is not None:
