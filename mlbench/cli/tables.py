@@ -10,6 +10,7 @@ import click
 
 from mlbench.ranking.leaderboard import Row, records_of_rows, shown_record
 from mlbench.ranking.views import HEADER, TEXT_COLUMNS, cells, footnotes, to_markdown, warnings
+from mlbench.running.calibration import CALIBRATED
 from mlbench.running.ledger import Record
 
 WIDE = 100
@@ -39,6 +40,7 @@ def show_tuning(records: Sequence[Record]) -> None:
         "Default",
         "Tuned",
         "Test",
+        "Calibrated",
         "Valid - test",
         "Expected best of 5",
         "of 10",
@@ -54,7 +56,8 @@ def show_tuning(records: Sequence[Record]) -> None:
         rows.append(
             (
                 *(record.job["model"], record.job["features"], _plain(record.default_average_precision_micro)),
-                *(_plain(valid), _plain(test), "" if valid is None or test is None else f"{valid - test:+.4f}"),
+                *(_plain(valid), _plain(test), _plain(record.figures["test"].get(CALIBRATED))),
+                "" if valid is None or test is None else f"{valid - test:+.4f}",
                 *(_plain(expected[m - 1]) if len(expected) >= m else "" for m in (5, 10)),
                 ", ".join(f"{name} ({record.best_params[name]:.3g}, {end})" for name, end in edges.items())
                 if record.best_params
@@ -63,7 +66,8 @@ def show_tuning(records: Sequence[Record]) -> None:
         )
     name, metric = records[0].dataset["name"], records[0].job["budget"]["metric"]
     show_table(header, rows, title=str(name), text=("Model", "Features", "At an edge"))
-    click.echo("Default, tuned and test are micro AP; default and tuned on valid.")
+    click.echo("Default, tuned and test are micro AP; default and tuned on valid. Calibrated: that of test when each")
+    click.echo("label's scores are calibrated on valid; far above Test, scores of labels are not on one scale.")
     click.echo(f"Expected best: {metric} on valid of the best of so many of the trials, whichever they had been.")
 
 
