@@ -46,17 +46,22 @@ def test_it_undoes_a_bad_scale_and_does_not_spoil_a_good_one() -> None:
     assert calibrated == pytest.approx(plain, abs=0.03)
 
 
-def test_shares_are_those_of_valid_and_the_order_stays() -> None:
-    """Steps are shares of positives, drawn to the label's share by one row; equal shares keep the scores' order."""
-    truth = np.array([0, 0, 1, 0, 1, 1], np.uint8)
-    scores = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    new = np.array([0.55, 0.05, 0.35, 0.61, 0.3, 9.0])
-    found = calibrate(truth, scores, new)
-    share = 3.5 / 7
-    low, middle, high = share / 3, (1 + share) / 3, (2 + share) / 3
-    assert found == pytest.approx([high, low, middle, high, middle, high], abs=1e-6)
-    assert found[5] > found[3] > found[0]
-    assert found[2] > found[4]
+def test_log_odds_are_those_of_valid_and_the_order_stays() -> None:
+    """Where scores tell the odds, they are found; within a label the order never changes."""
+    rng = np.random.default_rng(1)
+    z = rng.normal(size=20_000)
+    truth = (rng.random(20_000) < 1 / (1 + np.exp(2 - 1.5 * z))).astype(np.uint8)
+    found = calibrate(truth, np.exp(z), np.exp(np.array([-1.0, 0.0, 1.0])))
+    assert found == pytest.approx([-3.5, -2, -0.5], abs=0.15)
+    new = rng.normal(size=500)
+    assert np.array_equal(np.argsort(calibrate(truth[:50], z[:50], new)), np.argsort(new))
+
+
+def test_few_rows_to_calibrate_on_cost_little() -> None:
+    """With 160 rows of valid, good scores stay nearly as good."""
+    Y, scores = data(3, n=1_160, k=12)
+    calibrated = calibrated_average_precision(Y[:160], scores[:160], Y[160:], scores[160:])
+    assert calibrated == pytest.approx(average_precision(Y[160:], scores[160:], "micro"), abs=0.04)
 
 
 @pytest.mark.parametrize("truth", [np.zeros(5, np.uint8), np.ones(5, np.uint8)])

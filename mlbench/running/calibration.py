@@ -2,7 +2,7 @@
 
 Micro average precision ranks the entries of all labels together, so that it depends on how a model scales
 labels against each other, not only on how well it ranks rows. Here each label's scores are replaced by the
-share of positives that such scores had on valid; what remains is what the rankings are worth.
+log-odds that such scores had on valid; what remains is what the rankings are worth.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from mlbench.metrics import average_precision
 
 CALIBRATED = "average_precision_micro_calibrated"
 TIE = 1e-9
-"""Far below any difference of calibrated shares: within a label, equal shares keep the order of the scores."""
+"""Far below any difference of log-odds: within a label, equal ones keep the order of the scores."""
+STEPS, LONGEST_STEP, PENALTY = 25, 2.0, 1e-3
 Floats = NDArray[np.float64]
 Scores = NDArray[np.floating[Any]]
 
@@ -24,7 +25,7 @@ Scores = NDArray[np.floating[Any]]
 def calibrated_average_precision(
     Y_valid: NDArray[np.uint8], valid: Scores, Y_test: NDArray[np.uint8], test: Scores
 ) -> float:
-    """Micro average precision on test after isotonic regression of each label on valid.
+    """Micro average precision on test after a logistic calibration of each label on valid.
 
     A strictly increasing change of any label's scores, the same on valid and test, changes nothing.
 
@@ -39,27 +40,42 @@ def calibrated_average_precision(
 
 
 def calibrate(truth: NDArray[np.uint8], scores: Scores, new: Scores) -> Floats:
-    """Calibrated shares of ``new`` scores of one label, in their own order where shares are equal.
+    """Calibrated log-odds of ``new`` scores of one label, in their own order where they are equal.
 
-    Isotonic regression (Zadrozny and Elkan, 2002) as a step function; each step is drawn towards the
-    label's share as if one more row had been seen, so that no share is 0 or 1.
+    A score counts by its rank among those that the model is calibrated on, as a normal deviate; the
+    log-odds are linear in it (Platt, 1999, with his targets, so that no label is certain).
 
     Args:
         truth: Of the rows to fit on, shape (n,), 0 or 1.
         scores: Of the same rows.
         new: Shape (m,).
     """
-    from scipy.optimize import isotonic_regression  # late: not every command needs it
-
-    levels, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    positives = np.bincount(place, weights=truth, minlength=len(levels))
-    share = (positives.sum() + 0.5) / (len(truth) + 1)
-    fitted = isotonic_regression(positives / counts, weights=counts)
-    starts = fitted.blocks[:-1]
-    size = np.add.reduceat(counts, starts)
-    steps = (np.add.reduceat(positives, starts) + share) / (size + 1)
-    steps = np.maximum.accumulate(steps)  # drawn by different amounts, neighbours could change places
-    reached = np.searchsorted(levels[starts], new, side="right") - 1
+    known = np.sort(scores)
+    intercept, slope = _logistic(_deviate(known, scores), truth)
     order = np.unique(new, return_inverse=True)[1]
-    calibrated: Floats = steps[np.maximum(reached, 0)] + TIE * order / max(1, len(new))
+    calibrated: Floats = intercept + slope * _deviate(known, new) + TIE * order / max(1, len(new))
     return calibrated
+
+
+def _deviate(known: Scores, scores: Scores) -> Floats:
+    """The normal deviate of each score's rank among the sorted ``known``."""
+    from scipy.special import ndtri  # late: not every command needs it
+
+    below, up_to = (np.searchsorted(known, scores, side=side) for side in ("left", "right"))
+    deviate: Floats = ndtri(((below + up_to) / 2 + 0.5) / (len(known) + 1))
+    return deviate
+
+
+def _logistic(x: Floats, truth: NDArray[np.uint8]) -> tuple[float, float]:
+    """Intercept and slope, not below 0, of a logistic regression on one variable, by Newton's method."""
+    positives = int(truth.sum())
+    target = np.where(truth == 1, (positives + 1) / (positives + 2), 1 / (len(truth) - positives + 2))
+    design = np.stack([np.ones_like(x), x])
+    weights = np.array([np.log(target.mean() / (1 - target.mean())), 0.0])
+    for _ in range(STEPS):
+        share = 1 / (1 + np.exp(-(weights @ design)))
+        gradient = design @ (target - share) - PENALTY * weights
+        curvature = (design * (share * (1 - share))) @ design.T + PENALTY * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        weights = weights + step * min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-12))
+    return float(weights[0]), max(0.0, float(weights[1]))
