@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from mlbench.ranking.compare import BANDS, compare_entries, contender, entries_o
 from mlbench.ranking.many import holm, rank_over_datasets
 from mlbench.registry.demo import load_demo
 from mlbench.running.bootstrap import units, weights
-from mlbench.running.ledger import Ledger
+from mlbench.running.ledger import Ledger, Record
 
 
 def invoke(*words: object) -> Result:
@@ -99,6 +100,34 @@ def test_models_jobs_and_boards(runs: Path) -> None:
     boards = runs.parent / "boards"
     done = invoke("compare", boards / "demo.csv", boards / "demo.csv", "--runs", runs)
     assert done.exit_code == 0, done.output
+
+
+def test_after_a_merge_the_comparison_is_the_same(runs: Path, tmp_path: Path) -> None:
+    """Jobs of two machines, put together, give exactly what they give side by side."""
+    parts = [tmp_path / "one", tmp_path / "two"]
+    for number, job in enumerate(sorted((runs / "jobs").iterdir())):
+        shutil.copytree(job, parts[number % 2] / "jobs" / job.name)
+    done = invoke("merge", *parts, "-o", tmp_path / "both")
+    assert done.exit_code == 0, done.output
+    words = ("compare", "ridge:rfft", "logistic:rfft", "--runs")
+    assert invoke(*words, tmp_path / "both").output == invoke(*words, runs).output
+
+
+def test_the_best_model_of_each_label(runs: Path) -> None:
+    """Every label once, with the highest average precision of any model, and its interval."""
+    done = invoke("leaderboard", "demo", "--per-label", "--runs", runs)
+    rows = list(csv.DictReader(done.output.splitlines()))
+    assert len(rows) == 12
+    for row in rows:
+        values = []
+        for path in (runs / "jobs").glob("*/per_label.csv"):
+            record = Record.from_json((path.parent / "record.json").read_text())
+            if record.dataset["name"] == "demo":
+                (line,) = [one for one in csv.DictReader(path.open()) if one["label"] == row["label"]]
+                values.append(float(line["average_precision"]))
+        assert float(row["average_precision"]) == max(values)
+        assert float(row["average_precision_low"]) <= float(row["average_precision_high"])
+        assert row["best_features"] == "rfft"
 
 
 def test_a_row_that_is_gone_is_worse(runs: Path, tmp_path: Path) -> None:

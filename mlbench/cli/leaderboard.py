@@ -11,6 +11,8 @@ from mlbench.cli.plot import plot_board
 from mlbench.cli.tables import show_board, show_tuning
 from mlbench.errors import UnknownName, UsageError
 from mlbench.ranking.leaderboard import boards, leaderboard, to_csv
+from mlbench.ranking.per_label import best_of_labels
+from mlbench.ranking.per_label import to_csv as to_label_csv
 from mlbench.ranking.views import to_html, to_markdown
 from mlbench.running.ledger import Ledger
 
@@ -27,8 +29,11 @@ WRITERS = {"csv": to_csv, "markdown": to_markdown, "html": to_html}
     help="Draw the precision-recall curves of one board, train and test, to this .png or .svg too.",
 )
 @click.option("--tuning", is_flag=True, help="What tuning bought, instead: default and tuned, valid and test, edges.")
+@click.option("--per-label", is_flag=True, help="The best model of each label, instead, as CSV.")
 @runs_option
-def leaderboard_command(datasets: tuple[str, ...], form: str, curves: Path | None, tuning: bool, runs: Path) -> None:
+def leaderboard_command(
+    datasets: tuple[str, ...], form: str, curves: Path | None, tuning: bool, per_label: bool, runs: Path
+) -> None:
     """Print the leaderboards of finished jobs: one for each data set and budget."""
     ledger = Ledger(runs)
     found = boards(ledger.records())
@@ -43,7 +48,9 @@ def leaderboard_command(datasets: tuple[str, ...], form: str, curves: Path | Non
         plot_board(found, ledger, curves)
     for records in found.values():
         rows = leaderboard(records)
-        if tuning:
+        if per_label:
+            click.echo(to_label_csv(best_of_labels(records, ledger)), nl=False)
+        elif tuning:
             show_tuning(records)
         elif form == "table":
             show_board(rows)

@@ -1,0 +1,58 @@
+"""Which model owns which label: the best average precision of each, with its interval."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from mlbench.errors import LedgerError
+from mlbench.ranking.leaderboard import records_of_rows, shown_record
+from mlbench.running.drive import LIMITS, PER_LABEL
+from mlbench.running.ledger import Ledger, Record
+
+SHARED = ("label", "n_positives_train", "n_positives_test")
+COLUMNS = (*SHARED, "best_model", "best_features", "average_precision", *LIMITS)
+
+
+def best_of_labels(records: Iterable[Record], ledger: Ledger) -> list[dict[str, str]]:
+    """One row a label, in the data's order, by ``COLUMNS``; empty cells where a label has no positive in test.
+
+    Args:
+        records: Of one board. Where a row has several seeds, the one that stands for it counts.
+        ledger: Where their files are.
+
+    Raises:
+        LedgerError: A job's figures of labels cannot be read.
+    """
+    best: dict[str, dict[str, str]] = {}
+    for record in map(shown_record, records_of_rows(records)):
+        if record.status != "ok":
+            continue
+        for row in _rows(ledger, record):
+            mine = {name: row.get(name, "") for name in (*SHARED, "average_precision", *LIMITS)}
+            mine |= {"best_model": record.job["model"], "best_features": record.job["features"]}
+            if not mine["average_precision"]:
+                mine |= {"best_model": "", "best_features": ""}
+            known = best.setdefault(row["label"], mine)
+            if float(mine["average_precision"] or "-inf") > float(known["average_precision"] or "-inf"):
+                best[row["label"]] = mine
+    return list(best.values())
+
+
+def to_csv(rows: Sequence[dict[str, str]]) -> str:
+    """The CSV of those rows."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _rows(ledger: Ledger, record: Record) -> list[dict[str, str]]:
+    path = ledger.jobs / record.id / PER_LABEL
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+    except (OSError, ValueError) as error:
+        raise LedgerError(f"{path}: cannot be read: {error}: delete {path.parent} and run again") from error
