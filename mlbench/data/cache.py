@@ -138,7 +138,7 @@ def count_shared_rows(dataset: Dataset) -> dict[tuple[str, str], int]:
     seen: dict[str, set[bytes]] = {}
     shared = {}
     for part, split in dataset.parts():
-        keys = _row_hashes(split.X)
+        keys = row_hashes(split.X)
         for earlier, known in seen.items():
             if count := sum(key in known for key in keys):
                 shared[part, earlier] = count
@@ -146,7 +146,12 @@ def count_shared_rows(dataset: Dataset) -> dict[tuple[str, str], int]:
     return shared
 
 
-def _row_hashes(X: Matrix) -> list[bytes]:
+def row_hashes(X: Matrix | NDArray[np.uint8]) -> list[bytes]:
+    """16 bytes for each row of ``X`` (n, d), the same for the same values.
+
+    Zeros are alike, whatever their sign and whether CSR stores them.
+    """
+
     def digest(*arrays: NDArray[np.generic]) -> bytes:
         state = hashlib.blake2b(digest_size=16)
         for array in arrays:
@@ -156,5 +161,6 @@ def _row_hashes(X: Matrix) -> list[bytes]:
     if is_sparse(X):
         X = sp.csr_matrix(X)
         ends = zip(X.indptr[:-1], X.indptr[1:], strict=True)
-        return [digest(X.indices[a:b].astype(np.int64), X.data[a:b]) for a, b in ends]
-    return [digest(row) for row in X]
+        filled = ((X.indices[a:b][X.data[a:b] != 0], X.data[a:b][X.data[a:b] != 0]) for a, b in ends)
+        return [digest(indices.astype(np.int64), data) for indices, data in filled]
+    return [digest(row + 0) for row in X]
