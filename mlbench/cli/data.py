@@ -8,6 +8,7 @@ from mlbench.cli.making import make_data, making
 from mlbench.cli.options import table_options
 from mlbench.cli.progress import dataset_lines
 from mlbench.cli.tables import show_table
+from mlbench.data.audit import label_statistics
 from mlbench.data.dataset import is_sparse
 from mlbench.data.formats import FORMATS, ReadOptions
 from mlbench.registry.catalog import discover
@@ -46,10 +47,8 @@ def inspect(dataset: str, labels: tuple[str, ...], groups: str | None, split: st
     X = loaded.train.X
     kind = f"sparse, {X.nnz / max(1, X.shape[0] * X.shape[1]):.2%} of cells" if is_sparse(X) else "dense"
     click.echo(f"  features: {kind}; run as {', '.join(loaded.features)}")
-    counts = sum(split.Y.sum(axis=0, dtype=int) for _, split in loaded.parts())
-    rows = sum(len(split) for _, split in loaded.parts())
-    cardinality = counts.sum() / rows
-    click.echo(f"  labels: cardinality {cardinality:.3f}, density {cardinality / len(counts):.3f}")
+    labelled = label_statistics([split.Y for _, split in loaded.parts()])
+    click.echo(f"  labels: cardinality {labelled.cardinality:.3f}, density {labelled.density:.3f}")
     groups_per_part = [len(set(split.groups.tolist())) for _, split in loaded.parts() if split.groups is not None]
     if groups_per_part:
         click.echo(f"  groups: {' + '.join(map(str, groups_per_part))}")

@@ -8,6 +8,7 @@ import sys
 import click
 
 from mlbench import __version__
+from mlbench.cli.audit import audit_command
 from mlbench.cli.compare import compare
 from mlbench.cli.data import data
 from mlbench.cli.leaderboard import leaderboard_command
@@ -32,6 +33,7 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(plugins)
+data.add_command(audit_command)
 data.add_command(plot)
 cli.add_command(data)
 cli.add_command(leaderboard_command)

@@ -10,7 +10,8 @@ from types import TracebackType
 import click
 import numpy as np
 
-from mlbench.data.cache import count_shared_rows, shared_groups
+from mlbench.data.audit import shared_groups
+from mlbench.data.cache import count_shared_rows
 from mlbench.data.dataset import Dataset
 from mlbench.errors import one_line
 from mlbench.metrics import DIRECTIONS
@@ -43,8 +44,8 @@ def dataset_lines(dataset: Dataset) -> list[str]:
         lines.append(
             "repeated rows: " + ", ".join(f"{n} of {part} stand in {first} too" for (part, first), n in shared.items())
         )
-    twice = shared_groups(dataset).items()
-    lines += [f"groups in two parts: {n} of {part} stand in {first} too" for (part, first), n in twice]
+    shared = shared_groups(dict(dataset.parts()))
+    lines += [f"groups in two parts: {one.groups} of {one.part} stand in {one.earlier} too" for one in shared]
     return lines + [one_line(note) for note in dataset.notes]
 
 

@@ -14,7 +14,6 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +150,7 @@ def count_shared_rows(dataset: Dataset) -> dict[tuple[str, str], int]:
     seen: dict[str, set[bytes]] = {}
     shared = {}
     for part, split in dataset.parts():
-        keys = _row_hashes(split.X)
+        keys = row_hashes(split.X)
         for earlier, known in seen.items():
             if count := sum(key in known for key in keys):
                 shared[part, earlier] = count
@@ -159,14 +158,12 @@ def count_shared_rows(dataset: Dataset) -> dict[tuple[str, str], int]:
     return shared
 
 
-def shared_groups(dataset: Dataset) -> dict[tuple[str, str], int]:
-    """How many groups of valid and test stand in an earlier part too, by (part, earlier part); only where any do."""
-    parts = [(part, set(split.groups.tolist())) for part, split in dataset.parts() if split.groups is not None]
-    pairs = combinations(parts, 2)
-    return {(part, earlier): len(mine & theirs) for (earlier, theirs), (part, mine) in pairs if mine & theirs}
+def row_hashes(X: Matrix | NDArray[np.uint8]) -> list[bytes]:
+    """16 bytes for each row of ``X`` (n, d), the same for the same values.
 
+    Zeros are alike, whatever their sign and whether CSR stores them.
+    """
 
-def _row_hashes(X: Matrix) -> list[bytes]:
     def digest(*arrays: NDArray[np.generic]) -> bytes:
         state = hashlib.blake2b(digest_size=16)
         for array in arrays:
@@ -176,5 +173,6 @@ def _row_hashes(X: Matrix) -> list[bytes]:
     if is_sparse(X):
         X = sp.csr_matrix(X)
         ends = zip(X.indptr[:-1], X.indptr[1:], strict=True)
-        return [digest(X.indices[a:b].astype(np.int64), X.data[a:b]) for a, b in ends]
-    return [digest(row) for row in X]
+        filled = ((X.indices[a:b][X.data[a:b] != 0], X.data[a:b][X.data[a:b] != 0]) for a, b in ends)
+        return [digest(indices.astype(np.int64), data) for indices, data in filled]
+    return [digest(row + 0) for row in X]
