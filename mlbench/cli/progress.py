@@ -44,8 +44,8 @@ def dataset_lines(dataset: Dataset) -> list[str]:
         lines.append(
             "repeated rows: " + ", ".join(f"{n} of {part} stand in {first} too" for (part, first), n in shared.items())
         )
-    shared = shared_groups(dict(dataset.parts()))
-    lines += [f"groups in two parts: {one.groups} of {one.part} stand in {one.earlier} too" for one in shared]
+    twice = shared_groups(dict(dataset.parts()))
+    lines += [f"groups in two parts: {one.groups} of {one.part} stand in {one.earlier} too" for one in twice]
     return lines + [one_line(note) for note in dataset.notes]
 
 
