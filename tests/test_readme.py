@@ -92,7 +92,12 @@ def test_the_plugin_example_is_found(forest: dict[str, str], tmp_path: Path) -> 
     assert "Random forest, one multi-output forest" in _mlbench("plugins", "info", "forest", cwd=tmp_path, env=forest)
 
 
-@pytest.mark.parametrize(("name", "published", "margin"), [("yeast", 0.720, 0.010), ("scene", 0.850, 0.010)])
+slow = pytest.mark.skipif(not os.environ.get("MLBENCH_SLOW"), reason="slow: tox -e slow")
+
+
+@pytest.mark.parametrize(
+    ("name", "published", "margin"), [("yeast", 0.720, 0.010), pytest.param("scene", 0.850, 0.010, marks=slow)]
+)
 def test_the_plugin_example_scores_as_published(
     forest: dict[str, str], tmp_path: Path, shared_data: Path, name: str, published: float, margin: float
 ) -> None:
