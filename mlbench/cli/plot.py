@@ -48,14 +48,15 @@ def plot_board(boards: Mapping[tuple[str, str], Sequence[Record]], ledger: Ledge
         UsageError: Several boards, or no curves.
     """
     check_file(output)
+    names = sorted({name for name, _ in boards})
+    if len(names) > 1:
+        raise UsageError(f"--curves draws one board, and there are {', '.join(names)}: name a DATASET")
+    (name, _), records = max(boards.items(), key=lambda board: len(board[1]))
     if len(boards) > 1:
-        known = ", ".join(
-            f"{name} (--n-trials {records[0].job['budget']['n_trials']})" for (name, _), records in boards.items()
+        trials = records[0].job["budget"]["n_trials"]
+        click.echo(
+            f"{name} was run with {len(boards)} budgets: drawn is the one of {trials} trials and most jobs", err=True
         )
-        raise UsageError(
-            f"--curves draws one board, and there are {known}: name a DATASET; keep budgets apart with --runs"
-        )
-    ((name, _), records), *_ = boards.items()
     shown = [record for record in map(shown_record, records_of_rows(records)) if record.status == "ok"]
     lines = []
     for record in shown:
