@@ -123,7 +123,7 @@ def test_the_best_model_of_each_label(runs: Path) -> None:
         for path in (runs / "jobs").glob("*/per_label.csv"):
             record = Record.from_json((path.parent / "record.json").read_text())
             if record.dataset["name"] == "demo":
-                (line,) = [one for one in csv.DictReader(path.open()) if one["label"] == row["label"]]
+                (line,) = [one for one in csv.DictReader(path.read_text().splitlines()) if one["label"] == row["label"]]
                 values.append(float(line["average_precision"]))
         assert float(row["average_precision"]) == max(values)
         assert float(row["average_precision_low"]) <= float(row["average_precision_high"])
