@@ -44,7 +44,7 @@ def test_a_data_set_from_python(tmp_path: Path) -> None:
     assert set(board["status"]) == {"ok"}
 
 
-@pytest.mark.parametrize("name", ["yeast", "mini-musicnet-standin"])
+@pytest.mark.parametrize("name", ["yeast", "synth-musicnet"])
 def test_a_published_board_shows_as_its_html(name: str) -> None:
     """What was read from the CSV is shown as the CSV's rows are; a selection of columns as any table."""
     path = ROOT / "leaderboards" / f"{name}.csv"
