@@ -37,8 +37,8 @@ TRIAL_COLUMNS = ("number", "state", "value", "average_precision_micro", "best_st
 """Of ``trials.csv``; then come the parameters."""
 LIMITS = ("average_precision_low", "average_precision_high")
 SMALL = 2_000_000
-"""Stored feature values up to which a job gets one thread: on two cores, waiting for each other cost
-boosted trees five times what the second core brought."""
+"""Stored feature values up to which numeric libraries get one thread: two that wait for each other after every
+small product cost several times what the second brings."""
 
 
 def drive(
@@ -56,7 +56,7 @@ def drive(
         jobs: In the order in which they start.
         executor: Runs ``supervise``; it must share the file system, and nothing else.
         ledger: Where records are, and go.
-        threads: Threads of each job; one for a job on small data.
+        threads: Threads of each job; its numeric libraries use one of them on small data.
         on_done: Told each job that ran, as soon as its record is in the ledger.
         fail_fast: Start nothing more after the first row that is not ok.
     """
@@ -139,7 +139,8 @@ def _order(job: Job, work: WorkFolder, ledger: Ledger, threads: int) -> Order:
         work=str(work.path.resolve()),
         study=str(work.study.path.resolve()),
         seed=job.seed,
-        threads=1 if small else threads,
+        threads=threads,
+        library_threads=1 if small else threads,
         device=job.device,
         refit_on_both=job.refit_on_both,
         n_trials=n_trials(job.model.spec, job.budget.n_trials),

@@ -61,6 +61,7 @@ class Order:
         study: The study's log.
         seed: The job's seed.
         threads: Threads that it may use.
+        library_threads: Threads of numeric libraries that are not told, such as BLAS.
         device: ``"cpu"`` or ``"cuda"``.
         refit_on_both: Fit the final model on train and valid.
         n_trials: Finished trials to reach.
@@ -79,6 +80,7 @@ class Order:
     study: str
     seed: int
     threads: int
+    library_threads: int
     device: str
     refit_on_both: bool
     n_trials: int

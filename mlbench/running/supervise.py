@@ -108,7 +108,7 @@ def _one_process(order: Order, limits: Limits, work: Path) -> isolate.Ending:
         [sys.executable, "-P", "-m", "mlbench.running.job", str(path.resolve())],
         cwd=work / SCRATCH,
         log=work / LOG,
-        threads=order.threads,
+        threads=order.library_threads,
         cuda=order.device == "cuda",
         deadline=deadline,
     )

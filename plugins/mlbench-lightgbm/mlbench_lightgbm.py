@@ -1,16 +1,14 @@
-"""LightGBM over all labels, for mlbench: one binned data set a job, one booster a trial.
+"""LightGBM over all labels, for mlbench: rows binned once a job, boosters of parts of the labels side by side.
 
-Method: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree" (NIPS 2017). The labels are
-the "classes" of one booster with an objective of our own, the logistic loss of each label by itself. So every
-round grows one tree a label over shared bins and shared histogram memory, where a booster a label would hold
-its own histograms, gigabytes in all.
+Method: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree" (NIPS 2017). A part's labels
+are the "classes" of one booster with an objective of our own, the logistic loss of each label by itself: so every
+round grows one tree a label over shared bins.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,16 +16,14 @@ from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
 from mlbench.data.dataset import blocks
-from mlbench.metrics import average_precision
+from mlbench.registry.boosting import Part, Plan, boost, plan
 
 if TYPE_CHECKING:
     from optuna import Trial
 
-MAX_ROUNDS = 200
-PATIENCE = 20
-"""Rounds without a better validation score before a trial stops."""
-ROUNDS_WITHOUT_VALID = 60
-SCORING_SHARE = 0.3
+    from mlbench import Scores
+
+Floats = NDArray[np.float64]
 TREES_AT_ONCE = 512
 """LightGBM runs each row through all trees; with many labels they outgrow the processor's cache, so it gets a
 few rounds at a time, which is several times faster."""
@@ -36,6 +32,7 @@ BINNING: dict[str, Any] = {
     "feature_pre_filter": False,  # or min_data_in_leaf could not change between trials
     "force_col_wise": True,
     "verbosity": -1,
+    "num_threads": 1,
 }
 
 DEFAULTS: dict[str, Any] = {
@@ -58,123 +55,109 @@ def suggest(trial: Trial) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What trials share: the binned rows, and the labels that there is something to learn about."""
-
-    train: Any
-    valid: Any
-    Y: NDArray[np.float64]
-    share: NDArray[np.float64]
-    live: NDArray[np.intp]
-
-    def probabilities(self, margins: Any) -> NDArray[np.float64]:
-        """Scores of all labels (n, k) from the live labels' margins; a constant label gets its share in train."""
-        full = np.tile(self.share, (len(margins), 1))
-        full[:, self.live] = sigmoid(margins.reshape(len(margins), -1) + self.start)
-        return full
-
-    @property
-    def start(self) -> NDArray[np.float64]:
-        """Log-odds of the live labels: where boosting starts."""
-        share = self.share[self.live]
-        return np.log(share) - np.log1p(-share)
-
-
-def sigmoid(margins: NDArray[np.float64]) -> NDArray[np.float64]:
+def sigmoid(margins: Floats) -> Floats:
     """Probability of a margin; tanh cannot overflow."""
     return 0.5 + 0.5 * np.tanh(0.5 * margins)
 
 
-def prepare(train: Split, context: FitContext) -> Prepared:
-    """Bin the rows once for all trials."""
+def prepare(train: Split, context: FitContext) -> tuple[Plan, list[tuple[Any, Any, NDArray[np.float32]]]]:
+    """The parts, and of each: its rows binned once for all trials, those of valid, and its labels."""
     import lightgbm
 
-    share = train.Y.mean(axis=0, dtype=np.float64)
-    live = np.flatnonzero((share > 0) & (share < 1))
-    settings = {**BINNING, "num_threads": context.threads, "seed": context.seed}
-    binned = lightgbm.Dataset(train.X, label=np.zeros(len(train)), params=settings).construct()
-    valid = None
-    if context.valid is not None:
-        valid = binned.create_valid(context.valid.X, label=np.zeros(len(context.valid)), params=settings)
-        valid.construct()
-    return Prepared(train=binned, valid=valid, Y=train.Y[:, live].astype(np.float64), share=share, live=live)
+    parts = plan(train, context)
+    settings = {**BINNING, "seed": context.seed}
+
+    def binned(part: Part) -> tuple[Any, Any]:
+        X = part.seen(train.X, train=True)
+        rows = lightgbm.Dataset(X, label=np.zeros(X.shape[0]), params=settings).construct()
+        if context.valid is None:
+            return rows, None
+        X = part.seen(context.valid.X)
+        return rows, rows.create_valid(X, label=np.zeros(X.shape[0]), params=settings).construct()
+
+    if all(part.features is None and part.rows is None for part in parts.parts):
+        both = [binned(parts.parts[0])] * len(parts.parts) if parts.parts else []
+    else:
+        with ThreadPoolExecutor(context.threads) as pool:
+            both = list(pool.map(binned, parts.parts))
+    return parts, [(*rows, part.targets(train.Y)) for rows, part in zip(both, parts.parts, strict=True)]
 
 
-def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scorer:
-    """Boost until validation average precision stops rising, or as long as the winning trial did at a refit."""
-    import lightgbm
+class Trees:
+    """The booster of one part."""
 
-    if not len(prepared.live):
-        return lambda X: np.tile(prepared.share, (X.shape[0], 1))
-    settings = {
-        **params,
-        **BINNING,
-        "objective": "none",
-        "num_class": len(prepared.live),
-        "num_threads": context.threads,
-        "seed": context.seed,
-        "deterministic": True,
-    }
+    def __init__(
+        self, settings: dict[str, Any], part: Part, train: Any, valid: Any, Y: NDArray[np.float32]
+    ) -> None:
+        import lightgbm
 
-    def objective(margins: NDArray[np.float64], _: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        p = sigmoid(margins.reshape(prepared.Y.shape) + prepared.start)
-        gradient, hessian = p - prepared.Y, p * (1 - p)
+        self.Y = Y.astype(np.float64)
+        self.weight = None if part.weight is None else part.weight[:, None].astype(np.float64)
+        share = np.average(self.Y, axis=0, weights=part.weight)
+        self.start = np.log(share) - np.log1p(-share)
+        """Log-odds of the labels: where boosting starts."""
+        self.latest: list[Floats] = []
+        self.valid, self.rounds = valid, 0
+        self.booster = lightgbm.Booster({**settings, "num_class": len(part.labels)}, train)
+        if valid is not None:
+            self.booster.add_valid(valid, "valid")
+
+    def gradients(self, margins: Floats, _: Any) -> tuple[Floats, Floats]:
+        """Of the logistic loss of each label, by the margins (r, l)."""
+        p = sigmoid(margins.reshape(self.Y.shape) + self.start)
+        gradient, hessian = p - self.Y, p * (1 - p)
+        if self.weight is not None:
+            gradient, hessian = gradient * self.weight, hessian * self.weight
         return (gradient, hessian) if p.shape[1] > 1 else (gradient[:, 0], hessian[:, 0])
 
-    booster = lightgbm.Booster(settings, prepared.train)
-    if context.valid is not None:
-        booster.add_valid(prepared.valid, "valid")
-    best, best_value = 0, -1.0
-    latest: list[NDArray[np.float64]] = []
-
-    def keep_margins(margins: NDArray[np.float64], _: Any) -> tuple[str, float, bool]:
-        latest[:] = [margins]
+    def keep_margins(self, margins: Floats, _: Any) -> tuple[str, float, bool]:
+        """What LightGBM takes for a figure is the way to the margins that it keeps."""
+        self.latest[:] = [margins]
         return "none", 0.0, True
 
-    for step in rounds(context):
-        booster.update(fobj=objective)
-        if context.valid is None:
-            best = step
-            continue
-        booster.eval_valid(feval=keep_margins)
-        scores = prepared.probabilities(latest[0])
-        context.report(step, scores)
-        value = average_precision(context.valid.Y, scores, average="micro")
-        if np.isnan(value) or value > best_value:
-            best, best_value = step, value
-        elif step - best >= PATIENCE:
-            break
+    def grow(self, rounds: int) -> Scores | None:
+        """Grow; only the new trees are run on the rows of valid."""
+        for _ in range(rounds):
+            self.booster.update(fobj=self.gradients)
+        self.rounds += rounds
+        if self.valid is None:
+            return None
+        self.booster.eval_valid(feval=self.keep_margins)
+        return self.probabilities(self.latest[0])
 
-    def scorer(X: Matrix) -> NDArray[np.float64]:
+    def predict(self, X: Matrix, rounds: int) -> Scores:
+        """Probabilities, some rounds at a time."""
         margins = sum(
             np.asarray(
-                booster.predict(
+                self.booster.predict(
                     X,
                     raw_score=True,
                     start_iteration=some.start,
                     num_iteration=some.stop - some.start,
-                    num_threads=context.threads,
+                    num_threads=1,
                 )
             )
-            for some in blocks(best, max(1, TREES_AT_ONCE // len(prepared.live)))
+            for some in blocks(min(rounds, self.rounds), max(1, TREES_AT_ONCE // self.Y.shape[1]))
         )
-        return prepared.probabilities(margins)
+        return self.probabilities(margins)
 
-    return scorer
+    def probabilities(self, margins: Any) -> Floats:
+        """Of margins (n, l)."""
+        return sigmoid(margins.reshape(len(margins), -1) + self.start)
 
 
-def rounds(context: FitContext) -> Iterator[int]:
-    """Round numbers from 1, until there would be no time for another round and for scoring."""
-    blind = context.valid is None or not context.valid.Y.any()
-    began, longest = time.monotonic(), 0.0
-    for step in range(1, (context.best_step or ROUNDS_WITHOUT_VALID if blind else MAX_ROUNDS) + 1):
-        started = time.monotonic()
-        yield step
-        longest = max(longest, time.monotonic() - started)
-        # The trees have yet to score whole parts, which takes a share of the time that growing them took.
-        if context.seconds_left < 2 * longest + SCORING_SHARE * (time.monotonic() - began) + 0.5:
-            return
+def fit(
+    prepared: tuple[Plan, list[tuple[Any, Any, NDArray[np.float32]]]], params: dict[str, Any], context: FitContext
+) -> Scorer:
+    """Boost until validation average precision stops rising, or as long as the winning trial did at a refit."""
+    plan, rows = prepared
+    settings = {**params, **BINNING, "objective": "none", "deterministic": True}
+
+    def trees(number: int, part: Part, threads: int) -> Trees:
+        seed = (context.seed + number) % 2**31
+        return Trees({**settings, "num_threads": threads, "seed": seed}, part, *rows[number])
+
+    return boost(plan, context, trees, None if context.valid is None else len(context.valid))
 
 
 @hookimpl

@@ -1,31 +1,23 @@
-"""XGBoost over all labels, for mlbench: one binned matrix a job, one booster a trial.
+"""XGBoost over all labels, for mlbench: rows binned once a job, boosters of parts of the labels side by side.
 
 Method: Chen and Guestrin, "XGBoost: A Scalable Tree Boosting System" (KDD 2016); one tree a label and round.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
-from mlbench.metrics import average_precision
+from mlbench.registry.boosting import Part, Plan, boost, plan
 
 if TYPE_CHECKING:
     from optuna import Trial
 
-MAX_ROUNDS = 200
-PATIENCE = 25
-"""Rounds without a better validation score before a trial stops."""
-ROUNDS_WITHOUT_VALID = 60
-SCORING_SHARE = 0.3
-MAX_BIN = 32
-"""As good as 64 or 256 on the small public sets, and several times faster: the cost of a tree is its histograms."""
+    from mlbench import Scores
 
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.15,
@@ -34,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "subsample": 0.8,
     "colsample_bytree": 0.5,
     "reg_lambda": 1.0,
+    "max_bin": 32,
 }
 
 
@@ -47,96 +40,79 @@ def suggest(trial: Trial) -> dict[str, Any]:
         "subsample": trial.suggest_float("subsample", 0.5, 1.0),
         "colsample_bytree": trial.suggest_float("colsample_bytree", 0.1, 1.0, log=True),
         "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 20.0, log=True),
+        # The cost of a tree is its histograms; few bins are often as good as the usual 256.
+        "max_bin": trial.suggest_categorical("max_bin", [32, 64]),
     }
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What trials share: the binned rows, and the labels that there is something to learn about."""
-
-    train: Any
-    valid: Any
-    share: NDArray[np.float64]
-    live: NDArray[np.intp]
-
-    def all_labels(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores of all labels from those of the live ones; a constant label gets its share in train."""
-        full = np.tile(self.share.astype(np.float32), (len(scores), 1))
-        full[:, self.live] = scores.reshape(len(scores), -1)
-        return full
-
-
-def prepare(train: Split, context: FitContext) -> Prepared:
-    """Bin the rows once for all trials."""
+def prepare(train: Split, context: FitContext) -> tuple[Split, Plan]:
+    """The parts; their rows are binned when a trial first asks for a number of bins."""
     import xgboost
 
     if context.device == "cuda" and not xgboost.build_info().get("USE_CUDA"):
         raise RuntimeError("this build of xgboost has no CUDA: install one that has, or run with --device cpu")
-    share = train.Y.mean(axis=0, dtype=np.float64)
-    live = np.flatnonzero((share > 0) & (share < 1))
-    binned = valid = None
-    if len(live):
-        labels = train.Y[:, live].astype(np.float32)
-        binned = xgboost.QuantileDMatrix(train.X, labels, max_bin=MAX_BIN, nthread=context.threads)
-        if context.valid is not None:
-            valid = xgboost.DMatrix(context.valid.X, nthread=context.threads)
-    return Prepared(train=binned, valid=valid, share=share, live=live)
+    return train, plan(train, context)
 
 
-def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scorer:
-    """Boost until validation average precision stops rising, or as long as the winning trial did at a refit."""
+def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[tuple[Any, Any]]:
+    """Each part's rows of train and valid, binned once for all trials with as many bins."""
     import xgboost
 
-    if not len(prepared.live):
-        return lambda X: np.tile(prepared.share, (X.shape[0], 1))
+    def both(part: Part) -> tuple[Any, Any]:
+        rows = xgboost.QuantileDMatrix(
+            part.seen(train.X, train=True), part.targets(train.Y), weight=part.weight, max_bin=max_bin, nthread=1
+        )
+        if context.valid is None:
+            return rows, None
+        return rows, xgboost.QuantileDMatrix(part.seen(context.valid.X), ref=rows, max_bin=max_bin, nthread=1)
+
+    if max_bin not in plan.cache:
+        with ThreadPoolExecutor(context.threads) as pool:
+            plan.cache[max_bin] = list(pool.map(both, plan.parts))
+    found: list[tuple[Any, Any]] = plan.cache[max_bin]
+    return found
+
+
+class Trees:
+    """The booster of one part."""
+
+    def __init__(self, settings: dict[str, Any], train: Any, valid: Any) -> None:
+        import xgboost
+
+        self.train, self.valid, self.rounds = train, valid, 0
+        self.booster = xgboost.Booster(settings, cache=[train] if valid is None else [train, valid])
+
+    def grow(self, rounds: int) -> Scores | None:
+        """Grow; only the new trees are run, as XGBoost keeps the margins of a matrix that it has seen."""
+        for _ in range(rounds):
+            self.booster.update(self.train, self.rounds)
+            self.rounds += 1
+        return None if self.valid is None else np.asarray(self.booster.predict(self.valid))
+
+    def predict(self, X: Matrix, rounds: int) -> Scores:
+        """Probabilities, in place, which is several times faster than through a matrix of XGBoost's."""
+        # Rows to score come in main memory.
+        self.booster.set_param({"device": "cpu"})
+        return np.asarray(self.booster.inplace_predict(X, iteration_range=(0, min(rounds, self.rounds))))
+
+
+def fit(prepared: tuple[Split, Plan], params: dict[str, Any], context: FitContext) -> Scorer:
+    """Boost until validation average precision stops rising, or as long as the winning trial did at a refit."""
+    train, plan = prepared
+    matrices = binned(train, plan, params["max_bin"], context)
     settings = {
         **params,
         "objective": "binary:logistic",
         "tree_method": "hist",
         "multi_strategy": "one_output_per_tree",
-        "max_bin": MAX_BIN,
         "device": context.device,
-        "nthread": context.threads,
-        "seed": context.seed,
         "verbosity": 1,
     }
-    booster = xgboost.Booster(settings, cache=[prepared.train])
-    best = 0
-    best_value = -1.0
-    for step in rounds(context):
-        booster.update(prepared.train, step - 1)
-        if context.valid is None:
-            best = step
-            continue
-        # Only the new trees are run: XGBoost keeps the margins of a matrix that it has seen.
-        scores = prepared.all_labels(booster.predict(prepared.valid))
-        context.report(step, scores)
-        value = average_precision(context.valid.Y, scores, average="micro")
-        if np.isnan(value) or value > best_value:
-            best, best_value = step, value
-        elif step - best >= PATIENCE:
-            break
 
-    # Rows to score come in main memory; prediction in place is several times faster there than through a DMatrix.
-    booster.set_param({"device": "cpu"})
+    def trees(number: int, part: Part, threads: int) -> Trees:
+        return Trees({**settings, "nthread": threads, "seed": (context.seed + number) % 2**31}, *matrices[number])
 
-    def scorer(X: Matrix) -> NDArray[np.float32]:
-        return prepared.all_labels(booster.inplace_predict(X, iteration_range=(0, best)))
-
-    return scorer
-
-
-def rounds(context: FitContext) -> Iterator[int]:
-    """Round numbers from 1, until there would be no time for another round and for scoring."""
-    blind = context.valid is None or not context.valid.Y.any()
-    began, longest = time.monotonic(), 0.0
-    for step in range(1, (context.best_step or ROUNDS_WITHOUT_VALID if blind else MAX_ROUNDS) + 1):
-        started = time.monotonic()
-        yield step
-        longest = max(longest, time.monotonic() - started)
-        # The trees have yet to score whole parts, which takes a share of the time that growing them took.
-        if context.seconds_left < 2 * longest + SCORING_SHARE * (time.monotonic() - began) + 0.5:
-            return
+    return boost(plan, context, trees, None if context.valid is None else len(context.valid))
 
 
 @hookimpl

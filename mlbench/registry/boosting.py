@@ -1,0 +1,257 @@
+"""Boosting of many labels, for plugins of boosted trees: what to give the library, and when to stop.
+
+A library of boosted trees spends its time on histograms: rows x features of each, for every tree, and there is a
+tree a label and round. Two things make that affordable for many labels at no loss of average precision:
+
+- Few features matter to a label. Where rows are dense and wide, each label gets the features that would make the
+  best first split of a tree for it (``MAX_FEATURES`` of them), and a booster of its own.
+- Few negatives matter to a rare label. Of more than ``MAX_ROWS`` rows each label gets its positives and a sample
+  of negatives that weighs as much as all of them, as in Friedman, Hastie and Tibshirani's influence trimming
+  ("Additive logistic regression", 2000) and its successors, but drawn once, so that rows are binned once.
+
+So labels come in ``Part``s, each with its own booster. Parts are grown side by side, a thread each, because the
+libraries' own threads wait for each other at every node of a tree. What the parts are does not depend on the
+number of threads, nor do the trees.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbench.data.dataset import Matrix, Split
+from mlbench.metrics import average_precision
+from mlbench.registry.specs import FitContext, Scorer, Scores
+
+MAX_FEATURES = 512
+MAX_ROWS = 1 << 14
+SCREENING_BINS = 32
+FEATURES_AT_ONCE = 256
+LABELS_AT_ONCE = 16
+"""Labels of one booster at most, where labels share all rows and features."""
+PARTS_AT_LEAST = 8
+"""So that as many threads find work."""
+ROUNDS_AT_ONCE = 5
+MAX_ROUNDS = 200
+ROUNDS_WITHOUT_VALID = 60
+PATIENCE = 25
+"""Rounds without a better validation score before a trial stops."""
+LABEL_PATIENCE = 40
+"""Rounds without a better validation score of any of its labels before a part stops growing."""
+SCORING_SHARE = 0.3
+"""Scoring whole parts takes up to this share of the time that growing took."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Labels that one booster is for, and what it sees.
+
+    Attributes:
+        labels: Columns of Y, (l,).
+        features: Columns of X, (m,), or None for all.
+        rows: Rows of train, (r,), or None for all.
+        weight: Of each of these rows, (r,), float32, or None for 1.
+    """
+
+    labels: NDArray[np.intp]
+    features: NDArray[np.intp] | None = None
+    rows: NDArray[np.intp] | None = None
+    weight: NDArray[np.float32] | None = None
+
+    def seen(self, X: Matrix, *, train: bool = False) -> Matrix:
+        """The part's features of rows X (n, d); of its own rows if these are the train rows."""
+        if train and self.rows is not None:
+            X = X[self.rows]
+        return X if self.features is None else np.ascontiguousarray(X[:, self.features])
+
+    def targets(self, Y: NDArray[Any]) -> NDArray[np.float32]:
+        """The part's labels (r, l) of its own rows."""
+        return (Y if self.rows is None else Y[self.rows])[:, self.labels].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parts, and every label's share in train, (k,): what a constant label, which is in no part, scores."""
+
+    parts: tuple[Part, ...]
+    share: NDArray[np.float64]
+    cache: dict[Any, Any] = field(default_factory=dict)
+    """Where a plugin keeps what trials share, such as binned rows."""
+
+
+class Booster(Protocol):
+    """A part's trees."""
+
+    def grow(self, rounds: int) -> Scores | None:
+        """Grow so many more rounds; gives the scores (n_valid, l) of the validation rows, if there are any."""
+
+    def predict(self, X: Matrix, rounds: int) -> Scores:
+        """Scores (n, l) of ``Part.seen`` rows by the first ``rounds`` rounds, or as many as there are."""
+
+
+def plan(train: Split, context: FitContext) -> Plan:
+    """Share the labels out to parts.
+
+    Args:
+        train: Rows (n, d), labels (n, k).
+        context: Its seed draws the rows.
+    """
+    n, d = train.X.shape
+    share = train.Y.mean(axis=0, dtype=np.float64)
+    live = np.flatnonzero((share > 0) & (share < 1))
+    wide = isinstance(train.X, np.ndarray) and d > MAX_FEATURES
+    if not wide and n <= MAX_ROWS:
+        n_parts = max(-(-len(live) // LABELS_AT_ONCE), min(PARTS_AT_LEAST, len(live)), 1)
+        return Plan(tuple(Part(some) for some in np.array_split(live, n_parts) if len(some)), share)
+    rng = np.random.default_rng(context.seed)
+    drawn = [_draw(train.Y[:, label] == 1, rng) for label in live]
+    chosen: list[NDArray[np.intp] | None] = [None] * len(live)
+    if wide:
+        rows = slice(None) if n <= MAX_ROWS else np.sort(rng.choice(n, MAX_ROWS, replace=False))
+        gains = first_split_gains(train.X[rows], train.Y[rows][:, live])
+        best = np.argpartition(-gains, MAX_FEATURES - 1, axis=0)[:MAX_FEATURES]
+        chosen = list(np.sort(best, axis=0).T)
+    parts = (Part(live[i : i + 1], chosen[i], *drawn[i]) for i in range(len(live)))
+    return Plan(tuple(parts), share)
+
+
+def _draw(positive: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Any, Any]:
+    """Rows and their weights: all if there are few, else the positives, up to half, and a sample of the others."""
+    n = len(positive)
+    if n <= MAX_ROWS:
+        return None, None
+    there, others = np.flatnonzero(positive), np.flatnonzero(~positive)
+    n_there = min(len(there), max(MAX_ROWS // 2, MAX_ROWS - len(others)))
+    n_others = min(len(others), MAX_ROWS - n_there)
+    rows = np.concatenate([rng.choice(there, n_there, replace=False), rng.choice(others, n_others, replace=False)])
+    weight = np.repeat([len(there) / n_there, len(others) / n_others], [n_there, n_others]).astype(np.float32)
+    order = np.argsort(rows)
+    return rows[order], weight[order]
+
+
+def first_split_gains(X: NDArray[np.float32], Y: NDArray[Any]) -> NDArray[np.float64]:
+    """What the best first split of a tree gains for each feature and label.
+
+    The gain is the sum over both sides of (sum of residuals)^2 / rows, residuals taken from the label's share.
+
+    Args:
+        X: Features (n, d).
+        Y: Labels (n, k), 0 or 1.
+
+    Returns:
+        Gains (d, k).
+    """
+    n, d = X.shape
+    positives = [np.flatnonzero(column) for column in np.ascontiguousarray(Y.T)]
+    share = np.array([len(rows) / n for rows in positives])
+    gains = np.zeros((d, len(positives)))
+    levels = np.arange(1, SCREENING_BINS) / SCREENING_BINS
+    for start in range(0, d, FEATURES_AT_ONCE):
+        values = np.ascontiguousarray(X[:, start : start + FEATURES_AT_ONCE].T)
+        width = len(values)
+        edges = np.quantile(values, levels, axis=1, method="lower").T
+        bins = [np.searchsorted(e, v) + i * SCREENING_BINS for i, (e, v) in enumerate(zip(edges, values, strict=True))]
+        cells = np.ascontiguousarray(np.array(bins, dtype=np.int32).T)
+
+        def below(rows: NDArray[np.int32], width: int = width) -> NDArray[np.int64]:
+            """How many rows have, in each feature, at most each edge's value."""
+            counts = np.bincount(rows.ravel(), minlength=width * SCREENING_BINS).reshape(width, SCREENING_BINS)
+            return np.cumsum(counts, axis=1)[:, :-1]
+
+        left = below(cells)
+        both = np.where((left > 0) & (left < n), n / np.maximum(left * (n - left), 1), 0.0)
+        for label, rows in enumerate(positives):
+            residual = below(cells[rows]) - share[label] * left
+            gains[start : start + width, label] = (residual * residual * both).max(axis=1)
+    return gains
+
+
+def boost(
+    plan: Plan, context: FitContext, new_booster: Callable[[int, Part, int], Booster], n_valid: int | None
+) -> Scorer:
+    """Grow a booster for each part until validation micro average precision stops rising.
+
+    At a refit, boost as long as the winning trial did at its best.
+
+    Args:
+        plan: The parts.
+        context: Of the trial.
+        new_booster: (number of the part, part, threads) -> its booster, without trees.
+        n_valid: Validation rows, or None at a refit.
+
+    Raises:
+        TrialPruned: The trial is hopeless.
+    """
+    threads = max(1, context.threads)
+    inner = max(1, threads // max(1, len(plan.parts)))
+    # One row of scores a label: a constant one keeps its share.
+    current = np.tile(plan.share.astype(np.float32), (n_valid or 0, 1))
+    with ThreadPoolExecutor(threads) as pool:
+        boosters = list(pool.map(lambda i: new_booster(i, plan.parts[i], inner), range(len(plan.parts))))
+        best = _grow(plan, context, boosters, current, pool) if boosters else 0
+
+    def scorer(X: Matrix) -> Scores:
+        scores = np.tile(plan.share.astype(np.float32), (X.shape[0], 1))
+        with ThreadPoolExecutor(threads) as pool:
+            found = pool.map(lambda part, booster: booster.predict(part.seen(X), best), plan.parts, boosters)
+            for part, values in zip(plan.parts, found, strict=True):
+                scores[:, part.labels] = values.reshape(len(scores), -1)
+        return scores
+
+    return scorer
+
+
+def _grow(
+    plan: Plan, context: FitContext, boosters: Sequence[Booster], current: NDArray[np.float32], pool: ThreadPoolExecutor
+) -> int:
+    """The best number of rounds, with at least as many grown."""
+    valid = context.valid
+    growing = np.ones(len(boosters), dtype=bool)
+    label_best, label_step = np.full(len(plan.share), -1.0), np.zeros(len(plan.share), dtype=int)
+    best, best_value = 0, -1.0
+    for step, rounds in steps(context):
+        active = np.flatnonzero(growing)
+        for i, scores in zip(active, pool.map(lambda i: boosters[i].grow(rounds), active), strict=True):
+            if scores is not None:
+                current[:, plan.parts[i].labels] = scores.reshape(len(current), -1)
+        if valid is None:
+            best = step
+            continue
+        context.report(step, current)
+        value = average_precision(valid.Y, current, average="micro")
+        if np.isnan(value) or value > best_value:
+            best, best_value = step, value
+        elif step - best >= PATIENCE:
+            break
+        values = average_precision(valid.Y, current, average=None)
+        better = values > label_best
+        label_best[better], label_step[better] = values[better], step
+        # A label that no validation row has cannot say when to stop.
+        going = np.isnan(values) | (step - label_step < LABEL_PATIENCE)
+        growing = np.array([going[part.labels].any() for part in plan.parts])
+        if not growing.any():
+            break
+    return best
+
+
+def steps(context: FitContext) -> Iterator[tuple[int, int]]:
+    """(rounds to be reached, rounds to grow), until there would be no time for more and for scoring."""
+    blind = context.valid is None or not context.valid.Y.any()
+    last = (context.best_step or ROUNDS_WITHOUT_VALID) if blind else MAX_ROUNDS
+    began, longest, done = time.monotonic(), 0.0, 0
+    while done < last:
+        # First a single round: it tells what a round takes.
+        rounds = min(last, (done // ROUNDS_AT_ONCE + 1) * ROUNDS_AT_ONCE if done else 1) - done
+        started = time.monotonic()
+        needed = 2 * longest * rounds + SCORING_SHARE * (started - began) + 0.5
+        if done and context.seconds_left < needed:
+            return
+        done += rounds
+        yield done, rounds
+        longest = max(longest, (time.monotonic() - started) / rounds)
