@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 from helpers import random_dataset
 
 import mlbench
-from mlbench.errors import UnknownName, UsageError
-from mlbench.ranking.leaderboard import from_csv
+from mlbench.errors import DataError, UnknownName, UsageError
+from mlbench.ranking.leaderboard import boards, from_csv, leaderboard
 from mlbench.ranking.views import to_html
+from mlbench.running.ledger import Ledger
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,6 +57,27 @@ def test_a_published_board_shows_as_its_html(name: str) -> None:
     some = board[["model", "average_precision_micro"]]
     assert isinstance(some, pd.DataFrame)
     assert "<table" in (some._repr_html_() or "")
+
+
+def test_boards_of_two_budgets_are_two_tables(runs: Path, tmp_path: Path) -> None:
+    """Each with its own ranks and budget, in whatever order the rows are."""
+    shutil.copytree(runs / "jobs", tmp_path / "jobs")
+    mlbench.run("demo", models=["ridge"], features=["rfft"], n_trials=3, runs=tmp_path)
+    both = mlbench.load_leaderboard(tmp_path)
+    assert len(both) == 5
+    wanted = [to_html(leaderboard(records)) for records in boards(Ledger(tmp_path).records()).values()]
+    assert both._repr_html_() == "\n".join(wanted)
+    shown = both.sort_values("model")._repr_html_()
+    assert shown is not None
+    assert shown.count("<table") == 2
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b'"' + b"x" * 200_000, b""])
+def test_a_file_that_is_no_board(tmp_path: Path, content: bytes) -> None:
+    """An error of ours that names the file, whatever is in it."""
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.csv is no leaderboard"):
+        mlbench.load_leaderboard(tmp_path / "x.csv")
 
 
 def test_compare_gives_paired_differences(runs: Path) -> None:
