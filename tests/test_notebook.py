@@ -14,7 +14,7 @@ from helpers import random_dataset
 
 import mlbench
 from mlbench.errors import DataError, UnknownName, UsageError
-from mlbench.ranking.leaderboard import boards, from_csv, leaderboard
+from mlbench.ranking.leaderboard import boards, from_csv, leaderboard, to_csv
 from mlbench.ranking.views import to_html
 from mlbench.running.ledger import Ledger
 
@@ -37,6 +37,24 @@ def test_run_gives_the_board(runs: Path) -> None:
     assert board["average_precision_micro"].is_monotonic_decreasing
     assert {path: path.stat().st_mtime_ns for path in runs.glob("jobs/*/record.json")} == before
     assert board.equals(mlbench.load_leaderboard(runs))
+
+
+def test_a_number_is_a_number(runs: Path) -> None:
+    """600 seconds are 600.0 seconds, as they are on the command line: nothing is run again."""
+    words = {"models": ["ridge"], "features": ["raw", "rfft"], "runs": runs}
+    mlbench.run("demo", **words, n_trials=np.int64(2), timeout=600, trial_timeout=np.float64(300), memory_limit=2.0**33)
+    assert len(list(runs.glob("jobs/*"))) == 3
+    for name, value in [
+        ("n_trials", 1.5),
+        ("n_trials", "1"),
+        ("timeout", np.nan),
+        ("timeout", np.inf),
+        ("timeout", "1m"),
+    ]:
+        with pytest.raises(UsageError, match=f"{name} is .* number"):
+            mlbench.run("demo", **words, **{name: value})
+    with pytest.raises(UsageError, match="jobs is 0"):
+        mlbench.run("demo", **words, jobs=0)
 
 
 def test_a_data_set_from_python(tmp_path: Path) -> None:
@@ -77,6 +95,13 @@ def test_a_file_that_is_no_board(tmp_path: Path, content: bytes) -> None:
     """An error of ours that names the file, whatever is in it."""
     (tmp_path / "x.csv").write_bytes(content)
     with pytest.raises(DataError, match=r"x\.csv is no leaderboard"):
+        mlbench.load_leaderboard(tmp_path / "x.csv")
+
+
+def test_a_board_with_a_cell_that_is_no_number(runs: Path, tmp_path: Path) -> None:
+    """An error of ours, too."""
+    (tmp_path / "x.csv").write_text(to_csv(mlbench.load_leaderboard(runs).rows()).replace("\n1,", "\none,"))
+    with pytest.raises(DataError, match=r"x\.csv: a cell is not what it must be"):
         mlbench.load_leaderboard(tmp_path / "x.csv")
 
 

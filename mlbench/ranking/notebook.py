@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import pandas as pd
 
 from mlbench import __version__
 from mlbench.data.dataset import Dataset
-from mlbench.errors import UsageError
+from mlbench.errors import DataError, UsageError, one_line
 from mlbench.ranking.compare import PAIRED, Comparison, compare_entries, contender, entries_of, pair_up
 from mlbench.ranking.leaderboard import COLUMNS, Row, board_key, boards, leaderboard, read_csv
 from mlbench.ranking.views import to_html
@@ -83,10 +84,9 @@ def run(
     Raises:
         MlbenchError: What the command would print as one line.
     """
-    try:
-        limits = check_budget(Budget(**budget))
-    except TypeError as error:
-        raise UsageError(f"no such option: {error}") from error
+    limits = _budget(budget)
+    if jobs < 1:
+        raise UsageError(f"jobs is {jobs}: at least 1 is needed")
     catalog = _with_datasets(discover(), [one for one in datasets if isinstance(one, Dataset)])
     asked = [one.name if isinstance(one, Dataset) else os.fspath(one) for one in datasets] or ["demo"]
     request = Request(
@@ -116,7 +116,10 @@ def load_leaderboard(path: str | os.PathLike[str]) -> Leaderboard:
     """
     where = Path(path)
     if where.is_file():
-        return _frame([read_csv(where)])
+        try:
+            return _frame([read_csv(where)])
+        except ValueError as error:
+            raise DataError(f"{where}: a cell is not what it must be: {one_line(error)}") from error
     found = boards(Ledger(where).records())
     if not found:
         raise UsageError(f"{where}: no board, and no runs folder with finished jobs")
@@ -156,6 +159,24 @@ def _comparison(found: Comparison) -> dict[str, Any]:
     for kind in ("wins", "losses", "ties"):
         line[f"labels_{kind}"] = sum(getattr(found.labels, kind).values()) if found.labels else None
     return line
+
+
+def _budget(given: Mapping[str, Any]) -> Budget:
+    """The budget of these options. A job's id knows 600 from 600.0, so that each number is made of its kind."""
+    try:
+        budget = Budget(**given)
+    except TypeError as error:
+        raise UsageError(f"no such option: {error}") from error
+    numbers: dict[str, Any] = {}
+    for name, kind in (("n_trials", int), ("timeout", float), ("trial_timeout", float), ("memory_limit", int)):
+        value = getattr(budget, name)
+        try:
+            numbers[name] = kind(value)
+        except (TypeError, ValueError, OverflowError):
+            numbers[name] = None
+        if numbers[name] is None or numbers[name] != value or math.isinf(numbers[name]):
+            raise UsageError(f"{name} is {value!r}: it must be a {'whole ' * (kind is int)}number")
+    return check_budget(replace(budget, **numbers))
 
 
 def _with_datasets(catalog: Catalog, datasets: Sequence[Dataset]) -> Catalog:
