@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from mlbench.errors import MlbenchError, UsageError
 from mlbench.metrics import average_precision
 from mlbench.ranking.compare import BANDS, compare_entries, contender, entries_of, pair_up
 from mlbench.ranking.many import holm, rank_over_datasets
+from mlbench.ranking.per_label import COLUMNS as LABEL_COLUMNS
+from mlbench.ranking.per_label import to_csv as to_label_csv
 from mlbench.registry.demo import load_demo
 from mlbench.running.bootstrap import units, weights
 from mlbench.running.ledger import Ledger, Record
@@ -130,6 +133,61 @@ def test_the_best_model_of_each_label(runs: Path) -> None:
         assert row["best_features"] == "rfft"
 
 
+def test_damaged_figures_of_labels_are_not_shown(runs: Path, tmp_path: Path) -> None:
+    """Not as fewer labels, or other values, but as one line; a comparison goes without labels."""
+    shutil.copytree(runs / "jobs", tmp_path / "jobs")
+    path = tmp_path / "jobs" / entry(runs, "ridge · rfft").seeds[0].id / "per_label.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:5]))
+    done = invoke("leaderboard", "demo", "--per-label", "--runs", tmp_path)
+    assert isinstance(done.exception, MlbenchError)
+    assert f"{path}: its checksum does not fit" in str(done.exception)
+    assert compare_entries(entry(tmp_path, "ridge · raw"), entry(tmp_path, "ridge · rfft")).labels is None
+
+
+def test_labels_are_no_formulas() -> None:
+    """A label's name is data of strangers, too."""
+    assert to_label_csv([{**dict.fromkeys(LABEL_COLUMNS, ""), "label": "=1+1"}]).splitlines()[1].startswith("'=1+1,")
+
+
+def test_a_board_whose_jobs_are_elsewhere(runs: Path, tmp_path: Path) -> None:
+    """The jobs of another budget are not taken for those of a board; with both at hand each board gets its own."""
+    words = ["run", "demo", "-m", "ridge", "-f", "rfft", "--n-trials", "4"]
+    other, board = tmp_path / "other", runs.parent / "boards" / "demo.csv"
+    assert invoke(*words, "--runs", other, "--leaderboards", tmp_path).exit_code == 0
+    for pair in ((board, tmp_path / "demo.csv"), (tmp_path / "demo.csv", board)):
+        for ledger in (other, runs):
+            done = invoke("compare", *pair, "--runs", ledger)
+            assert isinstance(done.exception, UsageError)
+            assert "gives the figures of this row" in str(done.exception)
+    assert invoke("merge", runs, other, "-o", tmp_path / "both").exit_code == 0
+    done = invoke("compare", board, tmp_path / "demo.csv", "--runs", tmp_path / "both")
+    assert done.exit_code == 0, done.output
+    gap = entry(other, "ridge · rfft").figure("average_precision_micro") - entry(runs, "ridge · rfft").figure(
+        "average_precision_micro"
+    )
+    assert f"{gap:+.4f}" in done.output
+    assert "note: demo: other budgets: n_trials 2 of A, 4 of B" in done.output
+
+
+def test_other_seeds_are_said(runs: Path, tmp_path: Path) -> None:
+    """A difference may be that of the seeds; rows that were run alike get no note."""
+    words = ["run", "demo", "-m", "ridge", "-f", "rfft", "--n-trials", "2", "--seed", "1", "--seed", "2"]
+    assert invoke(*words, "--runs", tmp_path / "runs", "--leaderboards", tmp_path).exit_code == 0
+    assert "note: demo: other seeds: 0 of A, 1, 2 of B" in invoke("compare", runs, tmp_path / "runs").output
+    assert "note:" not in invoke("compare", "ridge:raw", "ridge:rfft", "--runs", runs).output
+
+
+@pytest.mark.filterwarnings("error")
+def test_equals_over_data_sets(runs: Path) -> None:
+    """Where all are equal, nothing speaks against that."""
+    equal = [contender("ridge:raw", entries_of(Ledger(runs))) for _ in range(3)]
+    contenders = [replace(one, name=str(number)) for number, one in enumerate(equal)]
+    found = rank_over_datasets(contenders, "average_precision_micro")
+    assert found is not None
+    assert found.friedman_p == 1
+    assert set(found.ranks.values()) == {2}
+
+
 def test_a_row_that_is_gone_is_worse(runs: Path, tmp_path: Path) -> None:
     """A model that does not end well in B, or is not there, fails the check; without the check it is said."""
     shutil.copytree(runs / "jobs", tmp_path / "b" / "jobs")
@@ -162,12 +220,16 @@ def test_worse_is_exit_3(runs: Path) -> None:
         (["ridge", "logistic"], "say MODEL:FEATURES"),
         (["ridge:raw", "ridge:rfft", "--fail-if-worse", "accuracy"], "no metric 'accuracy'"),
         (["ridge:raw", "ridge:rfft", "--fail-if-worse", "f1_macro:much"], "is no number"),
+        (["ridge:raw", "ridge:rfft", "--fail-if-worse", "f1_macro:nan"], "is no number"),
+        (["ridge:raw", "ridge:rfft", "ridge:raw"], "ridge:raw is named twice"),
+        (["{runs}", "{runs}", "--plot", "x.svg"], "--plot is of models"),
+        (["nowhere.csv", "nowhere.csv"], "nowhere.csv: No such file"),
         (["ridge:raw", "ridge:rfft", "--plot", "x.pdf"], "a .png or an .svg"),
     ],
 )
 def test_wrong_use_is_one_line(runs: Path, words: list[str], says: str) -> None:
     """What is wrong, and what to write instead."""
-    done = invoke("compare", *words, "--runs", runs)
+    done = invoke("compare", *(word.format(runs=runs) for word in words), "--runs", runs)
     assert isinstance(done.exception, MlbenchError)
     assert says in str(done.exception)
     assert "\n" not in str(done.exception)

@@ -26,6 +26,13 @@ def test_expected_best_is_brute_force_over_subsets(values: list[float]) -> None:
     assert expected_best(values) == pytest.approx(wanted, abs=1e-12)
 
 
+def test_expected_best_of_many_trials() -> None:
+    """The binomials of 1100 trials do not fit into a float; of equally spaced values the mean maximum is known."""
+    n = 1_100
+    found = expected_best([float(rank) for rank in range(1, n + 1)])
+    assert found == pytest.approx([m * (n + 1) / (m + 1) for m in range(1, n + 1)])
+
+
 @pytest.mark.parametrize(
     ("value", "distribution", "edge"),
     [

@@ -60,6 +60,16 @@ def test_a_difference_has_an_interval_and_a_superiority() -> None:
     assert difference(0.0, noise(1), noise(1)).superiority == 0.5
 
 
+@pytest.mark.filterwarnings("error")
+def test_replicates_without_a_positive_say_nothing() -> None:
+    """Where no positive was drawn there is no figure: that speaks neither for the first nor for the second."""
+    one, other = 0.6 + noise(1), 0.5 + noise(1)
+    one[:370] = other[:370] = np.nan
+    assert difference(0.1, one, other).superiority == 1
+    other += noise(2, 0.001)
+    assert rank_ranges({"a": 0.6, "b": 0.5}, {"a": one, "b": other}) == {"a": (1, 1), "b": (2, 2)}
+
+
 def test_seeds_widen_the_interval() -> None:
     """Seeds that differ make a mean less certain; one seed is its own replicates."""
     one = noise(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 from helpers import random_dataset
 
 import mlbench
-from mlbench.errors import UnknownName, UsageError
-from mlbench.ranking.leaderboard import from_csv
+from mlbench.errors import DataError, UnknownName, UsageError
+from mlbench.ranking.leaderboard import boards, from_csv, leaderboard, to_csv
 from mlbench.ranking.views import to_html
+from mlbench.running.ledger import Ledger
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,6 +39,24 @@ def test_run_gives_the_board(runs: Path) -> None:
     assert board.equals(mlbench.load_leaderboard(runs))
 
 
+def test_a_number_is_a_number(runs: Path) -> None:
+    """600 seconds are 600.0 seconds, as they are on the command line: nothing is run again."""
+    words = {"models": ["ridge"], "features": ["raw", "rfft"], "runs": runs}
+    mlbench.run("demo", **words, n_trials=np.int64(2), timeout=600, trial_timeout=np.float64(300), memory_limit=2.0**33)
+    assert len(list(runs.glob("jobs/*"))) == 3
+    for name, value in [
+        ("n_trials", 1.5),
+        ("n_trials", "1"),
+        ("timeout", np.nan),
+        ("timeout", np.inf),
+        ("timeout", "1m"),
+    ]:
+        with pytest.raises(UsageError, match=f"{name} is .* number"):
+            mlbench.run("demo", **words, **{name: value})
+    with pytest.raises(UsageError, match="jobs is 0"):
+        mlbench.run("demo", **words, jobs=0)
+
+
 def test_a_data_set_from_python(tmp_path: Path) -> None:
     """A ``Dataset`` needs no file and no plugin."""
     board = mlbench.run(random_dataset("mine"), models=["ridge"], n_trials=1, runs=tmp_path)
@@ -55,6 +75,34 @@ def test_a_published_board_shows_as_its_html(name: str) -> None:
     some = board[["model", "average_precision_micro"]]
     assert isinstance(some, pd.DataFrame)
     assert "<table" in (some._repr_html_() or "")
+
+
+def test_boards_of_two_budgets_are_two_tables(runs: Path, tmp_path: Path) -> None:
+    """Each with its own ranks and budget, in whatever order the rows are."""
+    shutil.copytree(runs / "jobs", tmp_path / "jobs")
+    mlbench.run("demo", models=["ridge"], features=["rfft"], n_trials=3, runs=tmp_path)
+    both = mlbench.load_leaderboard(tmp_path)
+    assert len(both) == 5
+    wanted = [to_html(leaderboard(records)) for records in boards(Ledger(tmp_path).records()).values()]
+    assert both._repr_html_() == "\n".join(wanted)
+    shown = both.sort_values("model")._repr_html_()
+    assert shown is not None
+    assert shown.count("<table") == 2
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b'"' + b"x" * 200_000, b""])
+def test_a_file_that_is_no_board(tmp_path: Path, content: bytes) -> None:
+    """An error of ours that names the file, whatever is in it."""
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.csv is no leaderboard"):
+        mlbench.load_leaderboard(tmp_path / "x.csv")
+
+
+def test_a_board_with_a_cell_that_is_no_number(runs: Path, tmp_path: Path) -> None:
+    """An error of ours, too."""
+    (tmp_path / "x.csv").write_text(to_csv(mlbench.load_leaderboard(runs).rows()).replace("\n1,", "\none,"))
+    with pytest.raises(DataError, match=r"x\.csv: a cell is not what it must be"):
+        mlbench.load_leaderboard(tmp_path / "x.csv")
 
 
 def test_compare_gives_paired_differences(runs: Path) -> None:

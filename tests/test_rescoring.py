@@ -127,6 +127,14 @@ def test_unknown_names(name: str, words: str) -> None:
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["log_loss", "d2_log_loss_score"])
+def test_probabilities_by_another_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """What scikit-learn before 1.8 calls ``y_pred`` there are probabilities; decisions are none."""
+    monkeypatch.setattr(metrics, name, lambda y_true, y_pred: 0.0)
+    with pytest.raises(UnknownName, match=f"no metric '{name}'"):
+        find_metric(name)
+
+
 @pytest.mark.parametrize("name", ["f1_score", "confusion_matrix", "classification_report", "roc_curve"])
 def test_a_metric_that_does_not_fit(finished: Path, finder: Finder, name: str) -> None:
     """What gives no single number of multi-label data is one line."""

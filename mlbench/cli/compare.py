@@ -25,12 +25,14 @@ from mlbench.ranking.compare import (
     entries_of,
     lost,
     pair_up,
+    unlike,
 )
-from mlbench.ranking.leaderboard import from_csv
+from mlbench.ranking.leaderboard import Row, read_csv
 from mlbench.ranking.many import rank_over_datasets
 from mlbench.ranking.plots import check_file, plot_ranks
 from mlbench.running.bootstrap import LEVEL
 from mlbench.running.ledger import RECORD, Ledger, Record
+from mlbench.running.plan import FLOOR
 
 EXIT_WORSE = 3
 OF_JOB = ("model", "features", "plugin", "plugin_version", "device")
@@ -71,14 +73,20 @@ def compare(what: tuple[str, ...], runs: Path, limit: str | None, plot: Path | N
     if all(_is_runs(Path(one)) or Path(one).suffix == ".csv" for one in what):
         if len(what) > 2:
             raise UsageError("compare two folders or boards at a time")
+        if plot is not None:
+            raise UsageError("--plot is of models of one runs folder: name them, with --runs")
         first, second = (_entries(Path(one), runs) for one in what)
         gone = [f"worse: {entry.label} on {entry.dataset} has no figures in {what[1]}" for entry in lost(first, second)]
         pairs = pair_up(first, second)
     else:
+        if twice := next((one for one in what if what.count(one) > 1), None):
+            raise UsageError(f"{twice} is named twice: name different ones")
         contenders = [_contender(one, runs) for one in what]
         pairs = _pairs(contenders)
     found = [compare_entries(first, second, names) for first, second in pairs]
     _show(found)
+    for line in dict.fromkeys(line for pair in pairs for line in unlike(*pair)):
+        click.echo(line, err=True)
     if contenders:
         _show_ranks(contenders, plot)
     worse = gone + [line for one in found for line in _worse(one, metric, margin)]
@@ -94,9 +102,12 @@ def _limit(text: str | None) -> tuple[str | None, float]:
     if metric not in DIRECTIONS:
         raise UnknownName("metric", metric, DIRECTIONS)
     try:
-        return metric, float(margin or 0)
-    except ValueError as error:
-        raise UsageError(f"--fail-if-worse {text}: the margin {margin!r} is no number") from error
+        least = float(margin or 0)
+    except ValueError:
+        least = math.nan
+    if math.isnan(least):
+        raise UsageError(f"--fail-if-worse {text}: the margin {margin!r} is no number")
+    return metric, least
 
 
 def _is_runs(path: Path) -> bool:
@@ -104,19 +115,41 @@ def _is_runs(path: Path) -> bool:
 
 
 def _entries(path: Path, runs: Path) -> list[Entry]:
-    """Of a runs folder; of a board, those rows whose jobs are in ``--runs``."""
+    """Of a runs folder; of a board, the rows that are ok, from their jobs in ``--runs``."""
     if _is_runs(path):
         return entries_of(Ledger(path))
-    rows = from_csv(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else []
-    wanted = {tuple(row[name] for name in ("dataset_sha256", *OF_JOB)) for row in rows}
+    rows = {
+        tuple(row[name] for name in ("dataset_sha256", *OF_JOB)): row
+        for row in read_csv(path)
+        if row["status"] == "ok" and row["model"] != FLOOR
+    }
 
-    def on_board(record: Record) -> bool:
-        return (record.dataset["sha256"], *(str(record.job[name]) for name in OF_JOB)) in wanted
+    def key(record: Record) -> tuple[str, ...]:
+        return (record.dataset["sha256"], *(str(record.job[name]) for name in OF_JOB))
 
     try:
-        return entries_of(Ledger(runs), on_board)
+        jobs = entries_of(Ledger(runs), lambda record: key(record) in rows)
     except UsageError as error:
         raise UsageError(f"{path}: no job of this board is in {runs}: name its runs folder with --runs") from error
+    # The runs may have the same row of another budget or with other seeds, which is not what the board says.
+    found = [entry for entry in jobs if _is_row(entry, rows[key(entry.seeds[0])])]
+    if lacking := rows.keys() - {key(entry.seeds[0]) for entry in found}:
+        row = rows[min(lacking)]
+        raise UsageError(
+            f"{path}: {row['model']} · {row['features']}: no job in {runs} gives the figures of this row: "
+            "name its runs folder with --runs"
+        )
+    return found
+
+
+def _is_row(entry: Entry, row: Row) -> bool:
+    try:
+        figure = float(row[MICRO] or "nan")
+    except ValueError:
+        return False
+    there = entry.figure(MICRO)
+    same = math.isclose(figure, there, rel_tol=1e-12) or (math.isnan(figure) and math.isnan(there))
+    return same and row["n_trials"] == str(sum(record.n_trials for record in entry.seeds))
 
 
 def _contender(name: str, runs: Path) -> Contender:

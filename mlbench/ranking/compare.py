@@ -15,7 +15,7 @@ from mlbench.errors import UsageError
 from mlbench.ranking.intervals import Difference, difference
 from mlbench.ranking.leaderboard import board_key, records_of_rows, replicates_of
 from mlbench.running.drive import PER_LABEL
-from mlbench.running.ledger import Ledger, Record
+from mlbench.running.ledger import Ledger, Record, file_sha256
 from mlbench.running.plan import FLOOR
 
 BANDS = ("head", "middle", "tail")
@@ -118,6 +118,20 @@ def compare_entries(first: Entry, second: Entry, names: Sequence[str] = PAIRED) 
     )
 
 
+def unlike(first: Entry, second: Entry) -> list[str]:
+    """A line for each thing, other than model and features, that two entries were not run alike in."""
+    found = []
+    budgets = [entry.seeds[0].job["budget"] for entry in (first, second)]
+    for name in sorted(budgets[0].keys() | budgets[1].keys()):
+        one, other = (budget.get(name) for budget in budgets)
+        if one != other:
+            found.append(f"note: {first.dataset}: other budgets: {name} {one} of A, {other} of B")
+    seeds = [", ".join(str(record.job["seed"]) for record in entry.seeds) for entry in (first, second)]
+    if seeds[0] != seeds[1]:
+        found.append(f"note: {first.dataset}: other seeds: {seeds[0]} of A, {seeds[1]} of B")
+    return found
+
+
 def entries_of(ledger: Ledger, wanted: Callable[[Record], bool] = lambda record: True) -> list[Entry]:
     """One entry for each row of each board of a ledger that is ok; the floor is no contender.
 
@@ -200,7 +214,7 @@ def contender(name: str, entries: Sequence[Entry]) -> Contender:
 
 
 def _label_wins(first: Entry, second: Entry) -> LabelWins | None:
-    """By the mean over seeds of each label's average precision; None where a file is missing."""
+    """By the mean over seeds of each label's average precision; None where a file is missing or damaged."""
     tables = [_per_label(first), _per_label(second)]
     if any(table is None for table in tables):
         return None
@@ -221,6 +235,8 @@ def _per_label(entry: Entry) -> dict[str, tuple[int, float]] | None:
     for record in entry.seeds:
         path: Path = entry.ledger.jobs / record.id / PER_LABEL
         try:
+            if file_sha256(path) != record.files.get(PER_LABEL):
+                return None
             with path.open(encoding="utf-8", newline="") as stream:
                 for row in csv.DictReader(stream):
                     value = float(row["average_precision"] or "nan")

@@ -27,7 +27,8 @@ class Difference:
         value: First less second.
         low: Lower end of its interval at ``LEVEL``.
         high: Upper end.
-        superiority: Share of the replicates in which the first is higher, ties counting half.
+        superiority: Share of the replicates in which the first is higher, ties counting half; those in which
+            the figures are undefined left out.
     """
 
     value: float
@@ -40,7 +41,8 @@ def difference(value: float, one: Floats, other: Floats) -> Difference:
     """The difference of two figures from their paired replicates, each of shape (R,)."""
     paired = one - other
     low, high = interval(paired).tolist()
-    superiority = float(np.mean(paired > 0) + np.mean(paired == 0) / 2)
+    known = paired[~np.isnan(paired)]
+    superiority = float(np.mean(known > 0) + np.mean(known == 0) / 2)
     return Difference(value=value, low=low, high=high, superiority=superiority)
 
 
@@ -80,6 +82,7 @@ def rank_ranges(values: Mapping[str, float], replicates: Mapping[str, Floats]) -
         return dict.fromkeys(names, (1, 1))
     gaps = np.array([values[one] - values[other] for one, other in pairs])
     paired = np.array([replicates[one] - replicates[other] for one, other in pairs])
+    paired = paired[:, ~np.isnan(paired).all(axis=0)]  # without a positive drawn there is no figure
     errors = np.nanstd(paired, axis=1, ddof=1)
     varying = errors > 0
     critical = 0.0

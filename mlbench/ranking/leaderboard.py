@@ -172,7 +172,7 @@ def to_csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _no_formula(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: no_formula(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -182,10 +182,27 @@ def from_csv(text: str, where: str = "the leaderboard") -> list[Row]:
     Raises:
         DataError: It is not one of ours.
     """
-    header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+    try:
+        header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+    except csv.Error as error:
+        raise DataError(f"{where} is no leaderboard of this mlbench: {error}") from error
     if tuple(header) != COLUMNS or any(len(line) != len(COLUMNS) for line in lines):
         raise DataError(f"{where} is no leaderboard of this mlbench: its columns differ")
     return [dict(zip(COLUMNS, map(_with_formula, line), strict=True)) for line in lines]
+
+
+def read_csv(path: Path) -> list[Row]:
+    """The rows of that file.
+
+    Raises:
+        DataError: It cannot be read, or is not one of ours.
+    """
+    try:
+        return from_csv(path.read_bytes().decode(), str(path))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no leaderboard of this mlbench: it is no text") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -251,7 +268,7 @@ def _text(value: object) -> str:
 _FORMULA = re.compile(r"'*\s*[=+\-@]")
 
 
-def _no_formula(value: str) -> str:
+def no_formula(value: str) -> str:
     """One line; text that a spreadsheet would run as a formula gets a leading apostrophe, numbers do not."""
     value = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", value)
     if _FORMULA.match(value):
@@ -263,7 +280,7 @@ def _no_formula(value: str) -> str:
 
 
 def _with_formula(value: str) -> str:
-    """What ``_no_formula`` was given."""
+    """What ``no_formula`` was given."""
     return value[1:] if value.startswith("'") and _FORMULA.match(value) else value
 
 

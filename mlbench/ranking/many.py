@@ -47,7 +47,10 @@ def rank_over_datasets(contenders: Sequence[Contender], figure: str) -> Ranking 
     values = np.array([[one.entries[name].figure(figure) for one in contenders] for name in shared])
     n, k = values.shape
     ranks = stats.rankdata(-values, axis=1).mean(axis=0)
-    friedman = float(stats.friedmanchisquare(*values.T).pvalue) if k > 2 else float("nan")
+    friedman = float("nan")
+    if k > 2:  # where all are equal the statistic is 0 / 0
+        equal = bool((values == values[:, :1]).all())
+        friedman = 1.0 if equal else float(stats.friedmanchisquare(*values.T).pvalue)
     q = float(stats.studentized_range.ppf(1 - ALPHA, k, np.inf)) / np.sqrt(2)
     pairs = {}
     for i, j in combinations(range(k), 2):

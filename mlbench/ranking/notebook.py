@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,9 @@ import pandas as pd
 
 from mlbench import __version__
 from mlbench.data.dataset import Dataset
-from mlbench.errors import UsageError
+from mlbench.errors import DataError, UsageError, one_line
 from mlbench.ranking.compare import PAIRED, Comparison, compare_entries, contender, entries_of, pair_up
-from mlbench.ranking.leaderboard import COLUMNS, Row, board_key, boards, from_csv, leaderboard
+from mlbench.ranking.leaderboard import COLUMNS, Row, board_key, boards, leaderboard, read_csv
 from mlbench.ranking.views import to_html
 from mlbench.registry.catalog import CORE, Catalog, Origin, Registered, discover
 from mlbench.registry.specs import DatasetSpec
@@ -30,6 +31,10 @@ TEXT = frozenset(
     {"model", "features", "status", "best_params", "device", "plugin", "plugin_version", "mlbench_version", "error"}
     | {"dataset", "dataset_sha256"}
 )
+
+
+BOARDS = "mlbench_boards"
+"""Attribute of a frame of several boards: the number of each row's, by its label in the index."""
 
 
 class Leaderboard(pd.DataFrame):  # type: ignore[misc]
@@ -47,8 +52,11 @@ class Leaderboard(pd.DataFrame):  # type: ignore[misc]
         if tuple(self.columns) != COLUMNS:  # some columns of it: as pandas shows any table
             shown: str | None = pd.DataFrame(self)._repr_html_()
             return shown
-        names = dict.fromkeys(self["dataset_sha256"])
-        return "\n".join(to_html(Leaderboard(self[self["dataset_sha256"] == name]).rows()) for name in names)
+        # Of one data set there may be several boards, one a budget, which is no column.
+        numbers = self.attrs.get(BOARDS, {})
+        keys = [(sha256, numbers.get(label)) for label, sha256 in zip(self.index, self["dataset_sha256"], strict=True)]
+        parts = [Leaderboard(self[[one == key for one in keys]]) for key in dict.fromkeys(keys)]
+        return "\n".join(to_html(part.rows()) for part in parts)
 
 
 def run(
@@ -76,10 +84,9 @@ def run(
     Raises:
         MlbenchError: What the command would print as one line.
     """
-    try:
-        limits = check_budget(Budget(**budget))
-    except TypeError as error:
-        raise UsageError(f"no such option: {error}") from error
+    limits = _budget(budget)
+    if jobs < 1:
+        raise UsageError(f"jobs is {jobs}: at least 1 is needed")
     catalog = _with_datasets(discover(), [one for one in datasets if isinstance(one, Dataset)])
     asked = [one.name if isinstance(one, Dataset) else os.fspath(one) for one in datasets] or ["demo"]
     request = Request(
@@ -97,9 +104,7 @@ def run(
     ids = {job.id for job in todo}
     records = list(ledger.records())
     return _frame(
-        row
-        for key in wanted
-        for row in leaderboard([record for record in records if board_key(record.job) == key], preferred=ids)
+        leaderboard([record for record in records if board_key(record.job) == key], preferred=ids) for key in wanted
     )
 
 
@@ -111,11 +116,14 @@ def load_leaderboard(path: str | os.PathLike[str]) -> Leaderboard:
     """
     where = Path(path)
     if where.is_file():
-        return _frame(from_csv(where.read_text(encoding="utf-8"), str(where)))
+        try:
+            return _frame([read_csv(where)])
+        except ValueError as error:
+            raise DataError(f"{where}: a cell is not what it must be: {one_line(error)}") from error
     found = boards(Ledger(where).records())
     if not found:
         raise UsageError(f"{where}: no board, and no runs folder with finished jobs")
-    return _frame(row for records in found.values() for row in leaderboard(records))
+    return _frame(leaderboard(records) for records in found.values())
 
 
 def compare(first: str, second: str, *, runs: str | os.PathLike[str] = "runs") -> pd.DataFrame:
@@ -153,6 +161,24 @@ def _comparison(found: Comparison) -> dict[str, Any]:
     return line
 
 
+def _budget(given: Mapping[str, Any]) -> Budget:
+    """The budget of these options. A job's id knows 600 from 600.0, so that each number is made of its kind."""
+    try:
+        budget = Budget(**given)
+    except TypeError as error:
+        raise UsageError(f"no such option: {error}") from error
+    numbers: dict[str, Any] = {}
+    for name, kind in (("n_trials", int), ("timeout", float), ("trial_timeout", float), ("memory_limit", int)):
+        value = getattr(budget, name)
+        try:
+            numbers[name] = kind(value)
+        except (TypeError, ValueError, OverflowError):
+            numbers[name] = None
+        if numbers[name] is None or numbers[name] != value or math.isinf(numbers[name]):
+            raise UsageError(f"{name} is {value!r}: it must be a {'whole ' * (kind is int)}number")
+    return check_budget(replace(budget, **numbers))
+
+
 def _with_datasets(catalog: Catalog, datasets: Sequence[Dataset]) -> Catalog:
     """The catalog, in which these data sets are known by their names."""
     origin = Origin(plugin=CORE, version=__version__, entry_point="builtins")
@@ -170,8 +196,11 @@ def _same(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def _frame(rows: Any) -> Leaderboard:
-    frame = Leaderboard(list(rows), columns=list(COLUMNS))
+def _frame(boards: Iterable[Sequence[Row]]) -> Leaderboard:
+    numbered = [(number, row) for number, rows in enumerate(boards) for row in rows]
+    frame = Leaderboard([row for _, row in numbered], columns=list(COLUMNS))
+    if numbered and numbered[-1][0]:
+        frame.attrs[BOARDS] = {label: number for label, (number, _) in enumerate(numbered)}
     for name in COLUMNS:
         if name not in TEXT:
             frame[name] = pd.to_numeric(frame[name].replace("", None))

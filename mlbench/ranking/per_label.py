@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterable, Sequence
 
 from mlbench.errors import LedgerError
-from mlbench.ranking.leaderboard import records_of_rows, shown_record
+from mlbench.ranking.leaderboard import no_formula, records_of_rows, shown_record
 from mlbench.running.drive import LIMITS, PER_LABEL
-from mlbench.running.ledger import Ledger, Record
+from mlbench.running.ledger import Ledger, Record, file_sha256
 
 SHARED = ("label", "n_positives_train", "n_positives_test")
 COLUMNS = (*SHARED, "best_model", "best_features", "average_precision", *LIMITS)
@@ -45,14 +45,17 @@ def to_csv(rows: Sequence[dict[str, str]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: no_formula(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
 def _rows(ledger: Ledger, record: Record) -> list[dict[str, str]]:
     path = ledger.jobs / record.id / PER_LABEL
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
-    except (OSError, ValueError) as error:
-        raise LedgerError(f"{path}: cannot be read: {error}: delete {path.parent} and run again") from error
+        if file_sha256(path) == record.files.get(PER_LABEL):
+            with path.open(encoding="utf-8", newline="") as stream:
+                return list(csv.DictReader(stream))
+        reason = "its checksum does not fit"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    raise LedgerError(f"{path}: {reason}: delete {path.parent} and run again")

@@ -25,6 +25,8 @@ from mlbench.running.job import SCORES_TEST, SCORES_VALID
 from mlbench.running.ledger import Ledger, Record, file_sha256
 
 PREFIX = "sklearn.metrics:"
+PROBABILITIES = ("log_loss", "d2_log_loss_score")
+"""What wants probabilities, though scikit-learn calls them ``y_pred`` in some versions."""
 LESS_IS_BETTER = ("_loss", "_error", "_deviance")
 """How scikit-learn's names of what is to be minimised end."""
 
@@ -93,7 +95,7 @@ def _of_scikit_learn() -> dict[str, tuple[Callable[[Labels, Any], object], bool]
     found: dict[str, tuple[Callable[[Labels, Any], object], bool]] = {}
     for name in sklearn.metrics.__all__:
         function = getattr(sklearn.metrics, name)
-        if inspect.isfunction(function):
+        if inspect.isfunction(function) and name not in PROBABILITIES:
             first = list(inspect.signature(function).parameters)[:2]
             if first in (["y_true", "y_score"], ["y_true", "y_pred"]):
                 found[name] = (function, first[1] == "y_score")

@@ -34,12 +34,18 @@ def expected_best(values: Sequence[float]) -> list[float]:
     """The mean, over all ways to choose m of the n values, of their maximum; for m from 1 to n.
 
     Dodge et al., Show Your Work (EMNLP 2019), without replacement: the value of rank i is the best of m in
-    C(i - 1, m - 1) of C(n, m) choices.
+    C(i - 1, m - 1) of C(n, m) choices. That share goes down from m / n by one factor a rank: the binomials
+    themselves do not fit into a float from some 1000 trials on.
     """
     ordered, n = sorted(values), len(values)
-    return [
-        sum(value * math.comb(i, m - 1) for i, value in enumerate(ordered)) / math.comb(n, m) for m in range(1, n + 1)
-    ]
+    found = []
+    for m in range(1, n + 1):
+        share, total = m / n, 0.0
+        for i in range(n - 1, m - 2, -1):  # i values are below this one
+            total += share * ordered[i]
+            share *= (i - m + 1) / i if i else 0.0
+        found.append(total)
+    return found
 
 
 def at_edge(params: Mapping[str, Any], distributions: Mapping[str, str]) -> dict[str, str]:
