@@ -29,7 +29,7 @@ from mlbench.data.dataset import Matrix, Split
 from mlbench.metrics import average_precision
 from mlbench.registry.specs import FitContext, Scorer, Scores
 
-MAX_FEATURES = 512
+MAX_FEATURES = {"dense": 512, "sparse": 256}
 MAX_ROWS = 1 << 14
 SCREENING_BINS = 32
 FEATURES_AT_ONCE = 256
@@ -68,7 +68,9 @@ class Part:
         """The part's features of rows X (n, d); of its own rows if these are the train rows."""
         if train and self.rows is not None:
             X = X[self.rows]
-        return X if self.features is None else np.ascontiguousarray(X[:, self.features])
+        if self.features is None:
+            return X
+        return np.ascontiguousarray(X[:, self.features]) if isinstance(X, np.ndarray) else X[:, self.features]
 
     def targets(self, Y: NDArray[Any]) -> NDArray[np.float32]:
         """The part's labels (r, l) of its own rows."""
@@ -95,17 +97,21 @@ class Booster(Protocol):
         """Scores (n, l) of ``Part.seen`` rows by the first ``rounds`` rounds, or as many as there are."""
 
 
-def plan(train: Split, context: FitContext) -> Plan:
+def plan(train: Split, context: FitContext, *, screen_sparse: bool) -> Plan:
     """Share the labels out to parts.
 
     Args:
         train: Rows (n, d), labels (n, k).
         context: Its seed draws the rows.
+        screen_sparse: Choose features for each label where rows are sparse, too: for libraries that spend
+            their time on features, not on what is stored.
     """
     n, d = train.X.shape
     share = train.Y.mean(axis=0, dtype=np.float64)
     live = np.flatnonzero((share > 0) & (share < 1))
-    wide = isinstance(train.X, np.ndarray) and d > MAX_FEATURES
+    dense = isinstance(train.X, np.ndarray)
+    width = MAX_FEATURES["dense" if dense else "sparse"]
+    wide = d > width and (dense or screen_sparse)
     if not wide and n <= MAX_ROWS:
         n_parts = max(-(-len(live) // LABELS_AT_ONCE), min(PARTS_AT_LEAST, len(live)), 1)
         return Plan(tuple(Part(some) for some in np.array_split(live, n_parts) if len(some)), share)
@@ -114,8 +120,8 @@ def plan(train: Split, context: FitContext) -> Plan:
     chosen: list[NDArray[np.intp] | None] = [None] * len(live)
     if wide:
         rows = slice(None) if n <= MAX_ROWS else np.sort(rng.choice(n, MAX_ROWS, replace=False))
-        gains = first_split_gains(train.X[rows], train.Y[rows][:, live])
-        best = np.argpartition(-gains, MAX_FEATURES - 1, axis=0)[:MAX_FEATURES]
+        gains = first_split_gains(train.X[rows], train.Y[rows][:, live].astype(np.float64))
+        best = np.argpartition(-gains, width - 1, axis=0)[:width]
         chosen = list(np.sort(best, axis=0).T)
     parts = (Part(live[i : i + 1], chosen[i], *drawn[i]) for i in range(len(live)))
     return Plan(tuple(parts), share)
@@ -135,10 +141,11 @@ def _draw(positive: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Any, A
     return rows[order], weight[order]
 
 
-def first_split_gains(X: NDArray[np.float32], Y: NDArray[Any]) -> NDArray[np.float64]:
+def first_split_gains(X: Matrix, Y: NDArray[np.float64]) -> NDArray[np.float64]:
     """What the best first split of a tree gains for each feature and label.
 
     The gain is the sum over both sides of (sum of residuals)^2 / rows, residuals taken from the label's share.
+    The only split of a sparse feature that is looked at is between what is stored and what is not.
 
     Args:
         X: Features (n, d).
@@ -148,6 +155,12 @@ def first_split_gains(X: NDArray[np.float32], Y: NDArray[Any]) -> NDArray[np.flo
         Gains (d, k).
     """
     n, d = X.shape
+    if not isinstance(X, np.ndarray):
+        stored = X.copy()
+        stored.data = np.ones(len(stored.data))
+        left = np.bincount(stored.indices, minlength=d)[:, None].astype(np.float64)
+        residual = stored.T @ Y - left * Y.mean(axis=0)
+        return np.asarray(residual * residual * _share_of_both(left, n))
     positives = [np.flatnonzero(column) for column in np.ascontiguousarray(Y.T)]
     share = np.array([len(rows) / n for rows in positives])
     gains = np.zeros((d, len(positives)))
@@ -165,11 +178,16 @@ def first_split_gains(X: NDArray[np.float32], Y: NDArray[Any]) -> NDArray[np.flo
             return np.cumsum(counts, axis=1)[:, :-1]
 
         left = below(cells)
-        both = np.where((left > 0) & (left < n), n / np.maximum(left * (n - left), 1), 0.0)
+        both = _share_of_both(left, n)
         for label, rows in enumerate(positives):
             residual = below(cells[rows]) - share[label] * left
             gains[start : start + width, label] = (residual * residual * both).max(axis=1)
     return gains
+
+
+def _share_of_both(left: NDArray[Any], n: int) -> NDArray[np.float64]:
+    """1 / rows to the left + 1 / rows to the right, 0 where there is no split."""
+    return np.where((left > 0) & (left < n), n / np.maximum(left * (n - left), 1), 0.0)
 
 
 def boost(

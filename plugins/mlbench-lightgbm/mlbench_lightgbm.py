@@ -64,7 +64,7 @@ def prepare(train: Split, context: FitContext) -> tuple[Plan, list[tuple[Any, An
     """The parts, and of each: its rows binned once for all trials, those of valid, and its labels."""
     import lightgbm
 
-    parts = plan(train, context)
+    parts = plan(train, context, screen_sparse=True)
     settings = {**BINNING, "seed": context.seed}
 
     def binned(part: Part) -> tuple[Any, Any]:

@@ -51,7 +51,7 @@ def prepare(train: Split, context: FitContext) -> tuple[Split, Plan]:
 
     if context.device == "cuda" and not xgboost.build_info().get("USE_CUDA"):
         raise RuntimeError("this build of xgboost has no CUDA: install one that has, or run with --device cpu")
-    return train, plan(train, context)
+    return train, plan(train, context, screen_sparse=False)
 
 
 def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[tuple[Any, Any]]:
