@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 Singles: TypeAlias = "NDArray[np.float32]"
+Floats: TypeAlias = "NDArray[np.float64]"
 Pairs: TypeAlias = "list[tuple[Singles, Singles, Singles]]"
 """Steps, changes of the gradient along them, and one over their inner products, the latest last."""
 
@@ -30,11 +31,19 @@ SCALING = {"standard": 1.0, "pareto": 0.5, "none": 0.0}
 """The power of its standard deviation that a centred feature is divided by; "pareto" after van den Berg et al.,
 "Centering, scaling, and transformations", BMC Genomics 2006."""
 TOLERANCE = 3e-5
-"""Largest slope of the mean loss, per standard deviation of a feature, at which a label has converged."""
+"""Largest slope of the mean loss and the penalty, along a scaled feature, at which a label has converged."""
 MAX_ITERATIONS = 300
 HISTORY = 8
 CELLS_AT_ONCE = 1 << 24
 """Labels are solved in groups whose arrays have at most so many cells."""
+CELLS_IN_CACHE = 1 << 16
+ROWS_TO_MEASURE = 256
+MOST_AXES = 4096
+SAVED = 600.0
+"""Multiplications for each cell and label that the axes are taken to save, in all trials of a job."""
+STEEP, TURNED = 0.3, 0.3
+"""The slope at the end of a step, in units of that at its start, may be so much down or up. A search costs little
+beside the products with the rows, so that it may be thorough."""
 
 DEFAULTS: dict[str, Any] = {"C": 0.02, "scaling": "pareto"}
 
@@ -63,6 +72,28 @@ class Columns:
         return part
 
 
+def dense_moments(X: NDArray[np.float32]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Means, sums of squares about them, and which features are constant, in one pass.
+
+    Blocks are few rows, so that their copy in double precision stays in the cache; each has its own mean, and
+    they are joined as by Chan, Golub and LeVeque (1983), so that a small spread around a large mean survives.
+    """
+    n, d = X.shape
+    mean, squares, constant = np.zeros(d), np.zeros(d), np.ones(d, dtype=bool)
+    buffer = np.empty((min(n, ROWS_TO_MEASURE), d))
+    for rows in blocks(n, ROWS_TO_MEASURE):
+        size = rows.stop - rows.start
+        part = buffer[:size]
+        part[:] = X[rows]
+        centre = part.sum(axis=0) / size
+        part -= centre
+        gap = centre - mean
+        mean += gap * (size / rows.stop)
+        squares += np.einsum("ij,ij->j", part, part) + np.square(gap) * (rows.start * size / rows.stop)
+        constant &= (X[rows] == X[0]).all(axis=0)
+    return mean, squares, constant
+
+
 def measure(X: Matrix) -> Columns:
     """Means and standard deviations in double precision; a sparse matrix is centred at 0."""
     n, d = X.shape
@@ -72,12 +103,7 @@ def measure(X: Matrix) -> Columns:
         there = np.bincount(X.indices, minlength=d)
         squares = np.bincount(X.indices, (X.data - mean[X.indices]) ** 2, minlength=d) + (n - there) * mean**2
     else:
-        mean = sum((X[rows].sum(axis=0, dtype=np.float64) for rows in blocks(n)), np.zeros(d)) / n
-        squares = np.zeros(d)
-        constant = np.ones(d, dtype=bool)
-        for rows in blocks(n):
-            squares += np.square(X[rows] - mean).sum(axis=0)
-            constant &= (X[rows] == X[0]).all(axis=0)
+        mean, squares, constant = dense_moments(X)
     spread = np.sqrt(squares / n)
     constant |= spread < np.finfo(np.float32).tiny
     inverse = np.where(constant, 0, 1 / np.where(constant, 1, spread)).astype(np.float32)
@@ -94,8 +120,39 @@ def probabilities(margins: Singles) -> Singles:
 
 
 @dataclass(frozen=True)
+class Basis:
+    """What features are multiplied by before the uniform penalty, and the axes in which their covariance is diagonal.
+
+    An orthogonal change of basis leaves the penalty alone, and turns a diagonal preconditioner into a good one. The
+    rows themselves are not rotated: directions and slopes are, which takes d / n of the time that their products
+    with the rows take, and the slopes are there in the original basis too.
+    """
+
+    factor: Singles
+    axes: Singles | None
+    """(d, d), or None where they would cost more than they save."""
+    variances: Singles
+
+    def rotated(self, slopes: Singles) -> Singles:
+        """Rows (d + 1,) in the eigenbasis; the last column is the intercept's and stays."""
+        return slopes if self.axes is None else times(slopes, self.axes)
+
+    def original(self, directions: Singles) -> Singles:
+        """The way back."""
+        return directions if self.axes is None else times(directions, self.axes.T)
+
+
+def times(A: Singles, axes: Singles) -> Singles:
+    """A product with all columns but the last."""
+    product = np.empty_like(A)
+    np.matmul(A[:, :-1], axes, out=product[:, :-1])
+    product[:, -1] = A[:, -1]
+    return product
+
+
+@dataclass(frozen=True)
 class Prepared:
-    """What trials share: the scaled rows, and the labels that there is something to learn about."""
+    """What trials share: the scaled rows, the labels that there is something to learn about, and bases."""
 
     columns: Columns
     X: Matrix
@@ -103,26 +160,60 @@ class Prepared:
     """What is left of the means of the scaled features: all of it where they are sparse."""
     Y: Singles
     """(labels, n), of the live labels only."""
-    share: NDArray[np.float64]
+    share: Floats
     live: NDArray[np.intp]
+    products: list[Singles] = field(default_factory=list)
+    """The covariance of the scaled features, once it is asked for."""
+    bases: dict[str, Basis] = field(default_factory=dict)
 
-    def margins(self, V: Singles) -> Singles:
+    def margins(self, V: Singles, factor: Singles) -> Singles:
         """(labels, n) of weights (labels, d + 1), whose last column is the intercept of the centred features."""
-        W = V[:, :-1]
-        margins: Singles = np.ascontiguousarray((self.X @ W.T).T)
+        W = V[:, :-1] * factor
+        margins: Singles = W @ self.X.T if isinstance(self.X, np.ndarray) else np.ascontiguousarray((self.X @ W.T).T)
         margins += (V[:, -1] - W @ self.mean)[:, None]
         return margins
 
-    def slopes(self, residual: Singles, V: Singles, penalty: Singles) -> Singles:
+    def slopes(self, residual: Singles, V: Singles, factor: Singles, penalty: float) -> Singles:
         """Gradient (labels, d + 1) of the mean loss plus the penalty."""
         slopes = np.empty_like(V)
         total = residual.sum(axis=1)
-        slopes[:, :-1] = (self.X.T @ residual.T).T
+        slopes[:, :-1] = residual @ self.X if isinstance(self.X, np.ndarray) else (self.X.T @ residual.T).T
         slopes[:, :-1] -= np.outer(total, self.mean)
+        slopes[:, :-1] *= factor
         slopes[:, -1] = total
         slopes /= np.float32(self.X.shape[0])
-        slopes += penalty * V
+        slopes[:, :-1] += np.float32(penalty) * V[:, :-1]
         return slopes
+
+    def basis(self, scaling: str) -> Basis:
+        """That of a scaling, made when it is first asked for."""
+        if scaling not in self.bases:
+            factor = factors(self.columns, scaling)
+            if self.worth_axes():
+                if not self.products:
+                    self.products.append(covariance(self.X, self.mean))
+                values, axes = np.linalg.eigh(self.products[0] * factor * factor[:, None])
+                self.bases[scaling] = Basis(factor=factor, axes=axes, variances=np.maximum(values, 0))
+            else:
+                self.bases[scaling] = Basis(factor=factor, axes=None, variances=np.square(factor))
+        return self.bases[scaling]
+
+    def worth_axes(self) -> bool:
+        """Whether axes cost less than the iterations that they save in a few trials."""
+        n, d = self.X.shape
+        if isinstance(self.X, np.ndarray):
+            cells, products = float(n) * d, float(n) * d * d
+        else:
+            cells, products = float(self.X.nnz), float(np.square(np.diff(self.X.indptr), dtype=np.float64).sum())
+        return bool(d <= MOST_AXES and products + 10.0 * d**3 <= SAVED * cells * len(self.live))
+
+
+def covariance(X: Matrix, mean: Singles) -> Singles:
+    """(d, d), of all scaled rows: a quarter of them, at five rows a feature, took half as many iterations more."""
+    product: Singles = X.T @ X if isinstance(X, np.ndarray) else (X.T @ X).toarray()
+    product /= np.float32(X.shape[0])
+    product -= np.outer(mean, mean)
+    return product
 
 
 def prepare(train: Split, context: FitContext) -> Prepared:
@@ -136,21 +227,15 @@ def prepare(train: Split, context: FitContext) -> Prepared:
     return Prepared(columns=columns, X=X, mean=mean, Y=Y, share=share, live=live)
 
 
-def penalties(columns: Columns, C: float, n: int, scaling: str) -> Singles:
-    """Penalty (d + 1,) of each standardised feature, and none of the intercept.
-
-    To divide a feature by less than its spread is to penalise its standardised weight by more or less than
-    the others'. The factors have mean square 1, so that C means the same for every scaling.
-    """
+def factors(columns: Columns, scaling: str) -> Singles:
+    """What each standardised feature is multiplied by; mean square 1, so that C means the same for every scaling."""
     inverse = columns.inverse.astype(np.float64)
     live = inverse > 0
-    factor = np.ones(len(inverse))
+    factor = np.zeros(len(inverse))
     if live.any():
-        spread = inverse[live].min() / inverse[live]
-        factor[live] = spread ** (1 - SCALING[scaling])
+        factor[live] = (inverse[live].min() / inverse[live]) ** (1 - SCALING[scaling])
         factor /= np.sqrt(np.mean(factor[live] ** 2))
-    # The bound keeps float32 finite; such a weight is 0 either way.
-    return np.append(np.minimum(1 / (C * n * factor**2), 1e12), 0).astype(np.float32)
+    return factor.astype(np.float32)
 
 
 def dot(A: Singles, B: Singles) -> Singles:
@@ -173,20 +258,29 @@ def direction(slopes: Singles, pairs: Pairs, inverse: Singles) -> Singles:
         q *= inverse
     for (s, y, curvature), weight in zip(pairs, reversed(weights), strict=True):
         q += (weight - curvature * dot(y, q))[:, None] * s
-    return -q
+    np.negative(q, out=q)
+    return q
+
+
+def residuals(margins: Singles, Y: Singles) -> Singles:
+    """Probabilities minus labels, in place."""
+    probabilities(margins)
+    margins -= Y
+    return margins
 
 
 def search(
-    margins: Singles, change: Singles, Y: Singles, slope: Singles, linear: Singles, square: Singles
-) -> tuple[Singles, Singles]:
-    """Step length of each label along its direction, and the margins there.
+    margins: Singles, change: Singles, residual: Singles, Y: Singles, slope: Singles, linear: Singles, square: Singles
+) -> Singles:
+    """Step length of each label along its direction.
 
     The loss along a direction is convex, so its slope alone brackets the minimum: too short while it is still
     nearly as steep as at the start, too long when it has turned up.
 
     Args:
-        margins: (labels, n) at the start.
+        margins: (labels, n) at the start; moved to the end.
         change: (labels, n), the margins of the direction.
+        residual: (labels, n), overwritten by that at the end.
         Y: (labels, n).
         slope: At the start, negative.
         linear: Penalty times weights times direction.
@@ -194,13 +288,11 @@ def search(
     """
     length = np.ones_like(slope)
     low, low_slope, high = np.zeros_like(slope), slope.copy(), np.full_like(slope, np.inf)
-    there = margins + change
+    residuals(np.add(margins, change, out=residual), Y)
     todo = np.arange(len(slope))
+    now = dot(residual, change) / np.float32(Y.shape[1]) + linear + square
     for _ in range(12):
-        residual = probabilities(there[todo])
-        residual -= Y[todo]
-        now = dot(residual, change[todo]) / np.float32(Y.shape[1]) + linear[todo] + length[todo] * square[todo]
-        short, long = now < 0.9 * slope[todo], now > -0.5 * slope[todo]
+        short, long = now < STEEP * slope[todo], now > -TURNED * slope[todo]
         wrong = short | long
         todo, now, short = todo[wrong], now[wrong], short[wrong]
         if not len(todo):
@@ -215,40 +307,58 @@ def search(
         gap = np.where(bounded, high[todo], 0) - low[todo]
         inside = np.clip(guess, low[todo] + 0.1 * gap, low[todo] + 0.9 * gap)
         length[todo] = np.where(bounded, inside, np.clip(guess, 1.5 * at, 10 * at))
-        there[todo] = margins[todo] + length[todo, None] * change[todo]
-    return length, there
+        there = residuals(margins[todo] + length[todo, None] * change[todo], Y[todo])
+        now = dot(there, change[todo]) / np.float32(Y.shape[1]) + linear[todo] + length[todo] * square[todo]
+        residual[todo] = there
+    change *= length[:, None]
+    margins += change
+    return length
 
 
-def solve(problem: Prepared, labels: slice, penalty: Singles, end: float) -> Singles:
-    """Weights (labels, d + 1) of some labels; as good as they are at ``time.monotonic() == end``."""
+def solve(problem: Prepared, labels: slice, C: float, scaling: str, end: float) -> Singles:
+    """Weights (labels, d + 1) of the scaled features; as good as they are at ``time.monotonic() == end``."""
     share = problem.share[problem.live[labels]]
-    found = np.zeros((len(share), len(penalty)), dtype=np.float32)
+    basis = problem.basis(scaling)
+    n, d = problem.X.shape
+    penalty = np.append(np.full(d, 1 / (C * n)), 0).astype(np.float32)
+    variances = np.append(basis.variances, 1).astype(np.float32)
+    at_once = max(1, CELLS_IN_CACHE // n)
+    found = np.zeros((len(share), d + 1), dtype=np.float32)
     found[:, -1] = np.log(share) - np.log1p(-share)
     active = np.arange(len(share))
     Y, V = problem.Y[labels], found.copy()
-    margins = problem.margins(V)
-    P = probabilities(margins.copy())
-    slopes = problem.slopes(P - Y, V, penalty)
+    margins = np.repeat(V[:, -1:], n, axis=1)
+    residual = residuals(margins.copy(), Y)
+    slopes = problem.slopes(residual, V, basis.factor, penalty[0])
+    rotated = basis.rotated(slopes)
     pairs: Pairs = []
     for _ in range(MAX_ITERATIONS):
-        # Standardised features have variance 1, so the mean of p(1 - p) is the Hessian's diagonal, about.
-        curvature = np.maximum(dot(P, 1 - P) / np.float32(P.shape[1]), np.float32(1e-7))
+        # The test is in the basis of the features, where scikit-learn's is too.
         going = np.abs(slopes).max(axis=1) > TOLERANCE
         found[active] = V
         if not going.any() or time.monotonic() > end:
             break
         if not going.all():
-            active, Y, V, margins = active[going], Y[going], V[going], margins[going]
-            slopes, curvature = slopes[going], curvature[going]
+            active, Y, V, margins, residual = active[going], Y[going], V[going], margins[going], residual[going]
+            rotated = rotated[going]
             pairs = [(s[going], y[going], c[going]) for s, y, c in pairs]
-        D = direction(slopes, pairs, 1 / (curvature[:, None] + penalty))
-        change = problem.margins(D)
-        length, margins = search(margins, change, Y, dot(D, slopes), dot(penalty * D, V), dot(penalty * D, D))
+        # The mean of p(1 - p) times a variance is the Hessian's diagonal, about; p(1 - p) = |r|(1 - |r|).
+        spread = (residual.sum(axis=1) - 2 * dot(residual, Y) - dot(residual, residual)) / np.float32(n)
+        inverse = 1 / (np.maximum(spread, np.float32(1e-7))[:, None] * variances + penalty)
+        D = direction(rotated, pairs, inverse)
+        E = basis.original(D)
+        change = problem.margins(E, basis.factor)
+        slope, linear, square = dot(D, rotated), dot(penalty * E, V), dot(penalty * E, E)
+        length = np.empty_like(slope)
+        # Few labels at a time, so that what a search looks at stays in the cache.
+        for some in blocks(len(active), at_once):
+            parts = (array[some] for array in (margins, change, residual, Y, slope, linear, square))
+            length[some] = search(*parts)
         step = length[:, None] * D
-        V = V + step
-        P = probabilities(margins.copy())
-        before, slopes = slopes, problem.slopes(P - Y, V, penalty)
-        bend = slopes - before
+        V += length[:, None] * E
+        slopes = problem.slopes(residual, V, basis.factor, penalty[0])
+        before, rotated = rotated, basis.rotated(slopes)
+        bend = rotated - before
         product = dot(step, bend)
         # Rounding can leave a pair without curvature: weight 0 takes it out.
         pairs.append((step, bend, np.where(product > 1e-20, 1 / np.maximum(product, 1e-20), 0).astype(np.float32)))
@@ -257,18 +367,28 @@ def solve(problem: Prepared, labels: slice, penalty: Singles, end: float) -> Sin
     return found
 
 
+def weights(prepared: Prepared, params: dict[str, Any], context: FitContext) -> tuple[Singles, Singles]:
+    """Weights (d, labels) of the standardised features, and intercepts, of the labels that are not constant."""
+    n, d = prepared.X.shape
+    count = len(prepared.live)
+    found = []
+    for labels in blocks(count, max(16, CELLS_AT_ONCE // max(n, d))):
+        # Each group of labels gets its part of what time there is.
+        part = (labels.stop - labels.start) / (count - labels.start)
+        end = time.monotonic() + part * 0.9 * context.seconds_left
+        found.append(solve(prepared, labels, params["C"], params["scaling"], end))
+    if not found:
+        return np.zeros((d, 0), dtype=np.float32), np.zeros(0, dtype=np.float32)
+    V = np.concatenate(found)
+    W: Singles = V[:, :-1] * prepared.basis(params["scaling"]).factor
+    intercept: Singles = V[:, -1] - W @ prepared.mean
+    return np.ascontiguousarray(W.T), intercept
+
+
 def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scorer:
     """The solutions of all labels; a constant label gets its share in train."""
     columns, live, share = prepared.columns, prepared.live, prepared.share.astype(np.float32)
-    n, d = prepared.X.shape
-    penalty = penalties(columns, params["C"], n, params["scaling"])
-    found = []
-    for labels in blocks(len(live), max(16, CELLS_AT_ONCE // max(n, d))):
-        # Each group of labels gets its part of what time there is.
-        part = (labels.stop - labels.start) / (len(live) - labels.start)
-        found.append(solve(prepared, labels, penalty, time.monotonic() + part * 0.9 * context.seconds_left))
-    V = np.concatenate(found) if found else np.zeros((0, d + 1), dtype=np.float32)
-    W, intercept = np.ascontiguousarray(V[:, :-1].T), V[:, -1] - V[:, :-1] @ prepared.mean
+    W, intercept = weights(prepared, params, context)
 
     def scorer(X: Matrix) -> Singles:
         full = np.tile(share, (X.shape[0], 1))

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 Singles: TypeAlias = "NDArray[np.float32]"
+Floats: TypeAlias = "NDArray[np.float64]"
 
 MAX_EPOCHS = 100
 PATIENCE = 10
 """Epochs without a better validation score before a trial stops."""
 EPOCHS_WITHOUT_VALID = 30
 BATCH = 64
+WEIGHTS_AT_ONCE = 1 << 18
+"""Adam goes over so many weights at a time; fewer cost more in calls than they save in the cache."""
+ROWS_TO_MEASURE = 256
 SCALING = {"standard": 1.0, "pareto": 0.5, "none": 0.0}
 """The power of its standard deviation that a centred feature is divided by; "pareto" after van den Berg et al.,
 "Centering, scaling, and transformations", BMC Genomics 2006."""
@@ -69,6 +73,16 @@ class Columns:
             factor /= np.sqrt(np.mean(factor[live] ** 2))
         return Columns(centre=self.centre, inverse=(inverse * factor).astype(np.float32))
 
+    def batch(self, X: Matrix, rows: NDArray[np.intp], buffer: Singles) -> Matrix:
+        """Some scaled rows; dense ones stand in ``buffer``."""
+        if not isinstance(X, np.ndarray):
+            return self.scaled(X[rows])
+        part = buffer[: len(rows)]
+        np.take(X, rows, axis=0, out=part, mode="clip")  # any other mode goes through a copy
+        part -= self.centre
+        part *= self.inverse
+        return part
+
     def scaled(self, X: Matrix) -> Matrix:
         """Dense rows standardised; sparse rows divided by the spread, not centred, so that zeros stay."""
         if not isinstance(X, np.ndarray):
@@ -76,6 +90,28 @@ class Columns:
         part: Singles = np.subtract(X, self.centre)
         part *= self.inverse
         return part
+
+
+def dense_moments(X: NDArray[np.float32]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Means, sums of squares about them, and which features are constant, in one pass.
+
+    Blocks are few rows, so that their copy in double precision stays in the cache; each has its own mean, and
+    they are joined as by Chan, Golub and LeVeque (1983), so that a small spread around a large mean survives.
+    """
+    n, d = X.shape
+    mean, squares, constant = np.zeros(d), np.zeros(d), np.ones(d, dtype=bool)
+    buffer = np.empty((min(n, ROWS_TO_MEASURE), d))
+    for rows in blocks(n, ROWS_TO_MEASURE):
+        size = rows.stop - rows.start
+        part = buffer[:size]
+        part[:] = X[rows]
+        centre = part.sum(axis=0) / size
+        part -= centre
+        gap = centre - mean
+        mean += gap * (size / rows.stop)
+        squares += np.einsum("ij,ij->j", part, part) + np.square(gap) * (rows.start * size / rows.stop)
+        constant &= (X[rows] == X[0]).all(axis=0)
+    return mean, squares, constant
 
 
 def measure(X: Matrix) -> Columns:
@@ -87,12 +123,7 @@ def measure(X: Matrix) -> Columns:
         there = np.bincount(X.indices, minlength=d)
         squares = np.bincount(X.indices, (X.data - mean[X.indices]) ** 2, minlength=d) + (n - there) * mean**2
     else:
-        mean = sum((X[rows].sum(axis=0, dtype=np.float64) for rows in blocks(n)), np.zeros(d)) / n
-        squares = np.zeros(d)
-        constant = np.ones(d, dtype=bool)
-        for rows in blocks(n):
-            squares += np.square(X[rows] - mean).sum(axis=0)
-            constant &= (X[rows] == X[0]).all(axis=0)
+        mean, squares, constant = dense_moments(X)
     spread = np.sqrt(squares / n)
     constant |= spread < np.finfo(np.float32).tiny
     inverse = np.where(constant, 0, 1 / np.where(constant, 1, spread)).astype(np.float32)
@@ -128,62 +159,102 @@ def probabilities(margins: Singles) -> Singles:
 
 
 class Network:
-    """Weights, and their moments for Adam."""
+    """Weights, their gradients and their moments, each one vector; layers are views of it."""
 
-    def __init__(self, d: int, share: NDArray[np.float64], params: dict[str, Any], rng: np.random.Generator) -> None:
-        hidden = params["hidden"]
+    def __init__(self, d: int, share: Floats, params: dict[str, Any], rng: np.random.Generator) -> None:
+        hidden, labels = params["hidden"], len(share)
         self.step = 0
         self.rate, self.decay, self.dropout = params["learning_rate"], params["weight_decay"], params["dropout"]
-        self.weights: list[Singles] = [
-            rng.standard_normal((d, hidden), dtype=np.float32) * np.float32(np.sqrt(2 / d)),
-            np.zeros(hidden, dtype=np.float32),
-            rng.standard_normal((hidden, len(share)), dtype=np.float32) * np.float32(np.sqrt(1 / hidden)),
-            # Outputs start at the labels' shares, so that no epoch is spent on learning them.
-            (np.log(share) - np.log1p(-share)).astype(np.float32),
-        ]
-        self.first = [np.zeros_like(w) for w in self.weights]
-        self.second = [np.zeros_like(w) for w in self.weights]
+        shapes = [(d, hidden), (hidden, labels), (hidden,), (labels,)]
+        self.decays = d * hidden + hidden * labels
+        """Only so many weights, from the first: biases do not decay."""
+        self.flat, self.slopes, self.first, self.second = np.zeros((4, self.decays + hidden + labels), np.float32)
+        self.buffer = np.empty(min(len(self.flat), WEIGHTS_AT_ONCE), dtype=np.float32)
+        self.weights, self.gradients = layers(self.flat, shapes), layers(self.slopes, shapes)
+        W, V, _, c = self.weights
+        W[:] = rng.standard_normal((d, hidden), dtype=np.float32) * np.float32(np.sqrt(2 / d))
+        V[:] = rng.standard_normal((hidden, labels), dtype=np.float32) * np.float32(np.sqrt(1 / hidden))
+        # Outputs start at the labels' shares, so that no epoch is spent on learning them.
+        c[:] = np.log(share) - np.log1p(-share)
+        self.hidden, self.back, self.kept = np.empty((3, BATCH, hidden), dtype=np.float32)
+        self.residual = np.empty((BATCH, labels), dtype=np.float32)
 
     def learn(self, X: Matrix, Y: Singles, rng: np.random.Generator) -> None:
-        """One step of Adam on the mean over rows of the labels' summed logistic loss."""
-        W, b, V, c = self.weights
-        H = np.asarray(X @ W)
+        """One step of Adam on the mean over rows of the labels' summed logistic loss; at most ``BATCH`` rows."""
+        W, V, b, c = self.weights
+        W_slopes, V_slopes, b_slopes, c_slopes = self.gradients
+        n = len(Y)
+        H, back, kept, residual = self.hidden[:n], self.back[:n], self.kept[:n], self.residual[:n]
+        if isinstance(X, np.ndarray):
+            np.matmul(X, W, out=H)
+        else:
+            H[:] = X @ W
         H += b
         np.maximum(H, 0, out=H)
-        kept = np.float32(1 / (1 - self.dropout)) * (rng.random(H.shape, dtype=np.float32) >= self.dropout)
-        H *= kept
-        residual = probabilities(H @ V + c)
+        if self.dropout:
+            rng.random(dtype=np.float32, out=kept)
+            np.greater_equal(kept, np.float32(self.dropout), out=kept)
+            kept *= np.float32(1 / (1 - self.dropout))
+            H *= kept
+        np.matmul(H, V, out=residual)
+        residual += c
+        probabilities(residual)
         residual -= Y
-        residual *= np.float32(1 / len(Y))
-        back = residual @ V.T
-        back *= kept
+        residual *= np.float32(1 / n)
+        np.matmul(residual, V.T, out=back)
+        if self.dropout:
+            back *= kept
         back *= H > 0
-        self.update([np.asarray(X.T @ back), back.sum(axis=0), H.T @ residual, residual.sum(axis=0)])
+        if isinstance(X, np.ndarray):
+            np.matmul(X.T, back, out=W_slopes)
+        else:
+            W_slopes[:] = X.T @ back
+        np.matmul(H.T, residual, out=V_slopes)
+        back.sum(axis=0, out=b_slopes)
+        residual.sum(axis=0, out=c_slopes)
+        self.update()
 
-    def update(self, gradients: list[Singles]) -> None:
-        """Adam with decoupled weight decay, in place; biases do not decay."""
+    def update(self) -> None:
+        """Adam with decoupled weight decay, in place."""
         self.step += 1
-        rate = np.float32(self.rate * np.sqrt(1 - 0.999**self.step) / (1 - 0.9**self.step))
-        for w, g, first, second in zip(self.weights, gradients, self.first, self.second, strict=True):
-            if w.ndim == 2:
-                w *= np.float32(1 - self.rate * self.decay)
+        # The moments are kept without the factors 0.1 and 0.001 of the gradients, which the rate takes over.
+        second_unit = np.sqrt(0.001)
+        bias = np.sqrt(1 - 0.999**self.step) / (1 - 0.9**self.step)
+        rate, least = np.float32(self.rate * bias * 0.1 / second_unit), np.float32(1e-8 / second_unit)
+        shrink = np.float32(1 - self.rate * self.decay)
+        for start in range(0, len(self.flat), WEIGHTS_AT_ONCE):
+            some = slice(start, start + WEIGHTS_AT_ONCE)
+            w, g, first, second = self.flat[some], self.slopes[some], self.first[some], self.second[some]
+            change = self.buffer[: len(w)]
+            if self.decay:
+                w[: max(0, self.decays - start)] *= shrink
             first *= np.float32(0.9)
-            first += np.float32(0.1) * g
+            first += g
             second *= np.float32(0.999)
-            np.square(g, out=g)
-            g *= np.float32(0.001)
-            second += g
-            np.sqrt(second, out=g)
-            g += np.float32(1e-8)
-            np.divide(first, g, out=g)
-            g *= rate
-            w -= g
+            np.multiply(g, g, out=change)
+            second += change
+            np.sqrt(second, out=change)
+            change += least
+            np.divide(first, change, out=change)
+            change *= rate
+            w -= change
+
+
+def layers(flat: Singles, shapes: list[tuple[int, ...]]) -> list[Singles]:
+    """Views of consecutive parts."""
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
 
 
 def predict(weights: list[Singles], X: Matrix) -> Singles:
     """Probabilities (n, labels) of scaled rows."""
-    W, b, V, c = weights
-    return probabilities(np.maximum(np.asarray(X @ W) + b, 0) @ V + c)
+    W, V, b, c = weights
+    H: Singles = np.asarray(X @ W)
+    H += b
+    np.maximum(H, 0, out=H)
+    margins = H @ V
+    margins += c
+    return probabilities(margins)
 
 
 def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scorer:
@@ -193,7 +264,8 @@ def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scor
         return lambda X: np.tile(share, (X.shape[0], 1))
     rng = np.random.default_rng(context.seed)
     network = Network(prepared.X.shape[1], share[live], params, rng)
-    n = len(prepared.Y)
+    n, d = prepared.X.shape
+    buffer = np.empty((BATCH, d), dtype=np.float32)
 
     def scorer_of(weights: list[Singles]) -> Scorer:
         def scorer(X: Matrix) -> Singles:
@@ -209,7 +281,7 @@ def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scor
         order = rng.permutation(n)
         for rows in blocks(n, BATCH):
             some = order[rows]
-            network.learn(columns.scaled(prepared.X[some]), prepared.Y[some], rng)
+            network.learn(columns.batch(prepared.X, some, buffer), prepared.Y[some], rng)
         if context.valid is None:
             continue
         scores = scorer_of(network.weights)(context.valid.X)

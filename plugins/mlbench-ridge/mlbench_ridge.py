@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
-from mlbench.data.dataset import blocks
+from mlbench.data.dataset import ROWS_PER_BLOCK, blocks
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -27,6 +27,9 @@ SCALING = {"standard": 1.0, "pareto": 0.5, "none": 0.0}
 CELLS_IN_DOUBLE = 10**10
 """Up to so many multiplications the Gram matrix is summed in double precision throughout."""
 COLUMNS_PER_BLOCK = 1024
+ROWS_TO_MEASURE = 256
+NEAR = 8.0
+"""Up to so many standard deviations from 0, a centre is taken off after the product with the coefficients."""
 
 DEFAULTS: dict[str, Any] = {"shrinkage": 0.1, "scaling": "pareto"}
 
@@ -49,15 +52,44 @@ class Columns:
     inverse: NDArray[np.float32]
     sparse: bool
 
-    def standardised(self, X: Matrix, columns: slice = slice(None)) -> NDArray[np.float32]:
+    def standardised(
+        self, X: Matrix, columns: slice = slice(None), out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Some columns of some dense rows. Subtracting first keeps a small spread around a large mean."""
-        part: NDArray[np.float32] = np.subtract(X[:, columns], self.centre[columns])
+        part: NDArray[np.float32] = np.subtract(X[:, columns], self.centre[columns], out=out)
         part *= self.inverse[columns]
         return part
 
+    @property
+    def near(self) -> bool:
+        """Whether the order of centring and multiplying makes no difference to speak of."""
+        return bool(np.abs(self.centre.astype(np.float64) * self.inverse).max() <= NEAR)
+
+
+def dense_moments(X: NDArray[np.float32]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Means, sums of squares about them, and which features are constant, in one pass.
+
+    Blocks are few rows, so that their copy in double precision stays in the cache; each has its own mean, and
+    they are joined as by Chan, Golub and LeVeque (1983), so that a small spread around a large mean survives.
+    """
+    n, d = X.shape
+    mean, squares, constant = np.zeros(d), np.zeros(d), np.ones(d, dtype=bool)
+    buffer = np.empty((min(n, ROWS_TO_MEASURE), d))
+    for rows in blocks(n, ROWS_TO_MEASURE):
+        size = rows.stop - rows.start
+        part = buffer[:size]
+        part[:] = X[rows]
+        centre = part.sum(axis=0) / size
+        part -= centre
+        gap = centre - mean
+        mean += gap * (size / rows.stop)
+        squares += np.einsum("ij,ij->j", part, part) + np.square(gap) * (rows.start * size / rows.stop)
+        constant &= (X[rows] == X[0]).all(axis=0)
+    return mean, squares, constant
+
 
 def measure(X: Matrix) -> Columns:
-    """Means and standard deviations in double precision, in one pass of blocks each."""
+    """Means and standard deviations in double precision."""
     n, d = X.shape
     if not isinstance(X, np.ndarray):
         constant = np.asarray(X.max(axis=0).toarray() == X.min(axis=0).toarray()).ravel()
@@ -66,13 +98,8 @@ def measure(X: Matrix) -> Columns:
         centre = mean.astype(np.float32)
         squares = np.bincount(X.indices, (X.data - mean[X.indices]) ** 2, minlength=d) + (n - there) * mean**2
     else:
-        mean = sum((X[rows].sum(axis=0, dtype=np.float64) for rows in blocks(n)), np.zeros(d)) / n
+        mean, squares, constant = dense_moments(X)
         centre = mean.astype(np.float32)
-        squares = np.zeros(d)
-        constant = np.ones(d, dtype=bool)
-        for rows in blocks(n):
-            squares += np.square(X[rows] - mean).sum(axis=0)
-            constant &= (X[rows] == X[0]).all(axis=0)
     spread = np.sqrt(squares / n)
     constant |= spread < np.finfo(np.float32).tiny
     inverse = np.where(constant, 0, 1 / np.where(constant, 1, spread)).astype(np.float32)
@@ -92,7 +119,7 @@ class Path:
     """Z'Z of the standardised features Z where d <= n, else None: the dual is taken."""
     cross: Floats
     """Z'(Y - share), or in the dual Y - share itself."""
-    solved: dict[str, tuple[Floats, Floats, Floats]] = field(default_factory=dict)
+    solved: dict[str, tuple[Floats, NDArray[np.floating[Any]], Floats]] = field(default_factory=dict)
 
     def weights(self, scaling: str) -> Floats:
         """What a standardised feature is multiplied by; mean square 1, so that alpha means the same for all."""
@@ -105,7 +132,7 @@ class Path:
         size = np.sqrt(np.mean(factor[live] ** 2)) if live.any() else 1.0
         return factor / size
 
-    def decomposition(self, scaling: str) -> tuple[Floats, Floats, Floats]:
+    def decomposition(self, scaling: str) -> tuple[Floats, NDArray[np.floating[Any]], Floats]:
         """Eigenvalues, eigenvectors, and the targets in the eigenbasis."""
         if scaling not in self.solved:
             factor = self.weights(scaling)
@@ -115,7 +142,10 @@ class Path:
             else:
                 values, vectors = np.linalg.eigh(row_gram(self.train.X, self.columns, factor))
                 target = vectors.T @ self.cross
-            self.solved[scaling] = np.maximum(values, 0), vectors, target
+            # The decomposition is exact, but the product of every trial need not be where the Gram matrix is not.
+            n, d = self.train.X.shape
+            dtype = dtype_for(float(n) * d * min(n, d))
+            self.solved[scaling] = np.maximum(values, 0), vectors.astype(dtype, copy=False), target
         return self.solved[scaling]
 
     @property
@@ -127,7 +157,7 @@ class Path:
         """Coefficients (d, k) of the standardised features."""
         values, vectors, target = self.decomposition(scaling)
         factor = self.weights(scaling)[:, None]
-        dual = vectors @ (target / (values + alpha)[:, None])
+        dual = (vectors @ (target / (values + alpha)[:, None]).astype(vectors.dtype)).astype(np.float64, copy=False)
         if self.gram is not None:
             return factor * dual
         return factor * factor * transposed_product(self.train.X, self.columns, dual)
@@ -156,8 +186,9 @@ def column_gram(train: Split, columns: Columns) -> tuple[Floats, Floats, Floats]
         return gram, cross, mean - sparse_moment(columns)
     dtype = dtype_for(float(n) * d * d)
     gram, cross, mean = np.zeros((d, d)), np.zeros((d, train.Y.shape[1])), np.zeros(d)
+    buffer = np.empty((min(n, ROWS_PER_BLOCK), d), dtype=np.float32)
     for rows in blocks(n):
-        part = columns.standardised(X[rows]).astype(dtype, copy=False)
+        part = columns.standardised(X[rows], out=buffer[: rows.stop - rows.start]).astype(dtype, copy=False)
         gram += part.T @ part
         cross += part.T @ (train.Y[rows] - share).astype(dtype)
         mean += part.sum(axis=0, dtype=np.float64)
@@ -215,6 +246,11 @@ def fit(path: Path, params: dict[str, Any], context: FitContext) -> Scorer:
         raw = (W * columns.inverse.astype(np.float64)[:, None]).astype(np.float32)
         offset = (intercept - sparse_moment(columns) @ W).astype(np.float32)
         return lambda X: np.asarray(X @ raw) + offset
+    if columns.near:
+        # No copy of the rows is needed then.
+        raw = (W * columns.inverse.astype(np.float64)[:, None]).astype(np.float32)
+        offset = (intercept - columns.centre.astype(np.float64) @ raw).astype(np.float32)
+        return lambda X: X @ raw + offset
     coefficients, offset = W.astype(np.float32), intercept.astype(np.float32)
     return lambda X: columns.standardised(X) @ coefficients + offset
 
