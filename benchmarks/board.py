@@ -1,0 +1,93 @@
+"""A whole tuned board, ``mlbench run`` against the script that one would write instead (``script.py``).
+
+Both are whole commands, run in turns, one a seed, on the same data with the same number of trials a model.
+
+    python benchmarks/board.py DATASET [--features rfft] [--n-trials 10] [--seeds 3] [--models ridge,mlp] [--small]
+
+Prints each model's seconds and average precision of both, means over seeds, and last the ratio of the medians of
+the commands' durations. ``--small`` is the built-in demo with three trials.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+MODELS = "ridge,logistic,xgboost,lightgbm,mlp"
+FIGURES = ("average_precision_micro", "average_precision_macro")
+ALLOWED = 0.01
+"""By how much the micro average precision of one of ours may be lower."""
+
+
+def timed(command: list[str]) -> tuple[float, str]:
+    start = time.perf_counter()
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return time.perf_counter() - start, done.stdout
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", nargs="?", default="demo")
+    parser.add_argument("--features", default="raw")
+    parser.add_argument("--n-trials", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--models", default=MODELS)
+    parser.add_argument("--small", action="store_true")
+    asked = parser.parse_args()
+    if asked.small:
+        asked.n_trials, asked.seeds = 3, 1
+    models = asked.models.split(",")
+    script = str(Path(__file__).with_name("script.py"))
+    seconds: dict[str, list[float]] = {"script": [], "mlbench": []}
+    lines: list[dict[str, object]] = []
+    for seed in range(asked.seeds):
+        whole, printed = timed(
+            [sys.executable, script, asked.dataset, asked.features, str(asked.n_trials), str(seed), *models]
+        )
+        seconds["script"].append(whole)
+        lines += [{**json.loads(line), "who": "script"} for line in printed.splitlines()]
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "mlbench", "run", asked.dataset, "--features", asked.features]
+            command += ["--n-trials", str(asked.n_trials), "--seed", str(seed)]
+            command += ["--runs", f"{folder}/runs", "--leaderboards", f"{folder}/boards"]
+            command += [word for model in models for word in ("--model", model)]
+            # The script knows no time limit, so ours must not meet one.
+            command += ["--timeout", "10h", "--trial-timeout", "10h"]
+            whole, _ = timed(command)
+            seconds["mlbench"].append(whole)
+            (board,) = Path(folder, "boards").glob("*.csv")
+            for row in pd.read_csv(board).itertuples():
+                spent = row.prepare_seconds + row.tune_seconds + row.fit_seconds + row.predict_seconds
+                if row.model in models:
+                    figures = {name: getattr(row, name) for name in FIGURES}
+                    lines.append({"who": "mlbench", "model": row.model, "seconds": spent, **figures})
+        print(f"seed {seed}: " + ", ".join(f"{who} {times[-1]:.1f} s" for who, times in seconds.items()), flush=True)
+
+    table = pd.DataFrame(lines)
+    means = table.groupby(["model", "who"])[["seconds", *FIGURES]].mean().unstack("who")
+    print(f"\n{asked.dataset} · {asked.features}, {asked.n_trials} trials a model, means of {asked.seeds} seeds")
+    print(means.round(4).to_string())
+    ratios = means["seconds"]["script"] / means["seconds"]["mlbench"]
+    print("\nratio of seconds: " + ", ".join(f"{model} {ratio:.1f}" for model, ratio in ratios.items()))
+    for figure in FIGURES:
+        lead = means[figure]["mlbench"] - means[figure]["script"]
+        print(f"{figure}, ours minus the script's: " + ", ".join(f"{m} {v:+.4f}" for m, v in lead.items()))
+    behind = means[FIGURES[0]]["mlbench"] - means[FIGURES[0]]["script"]
+    if not asked.small:  # a few trials on the demo say nothing about average precision
+        late = behind[behind < -ALLOWED]
+        print(f"models that are behind by more than {ALLOWED}: {', '.join(late.index) or 'none'}")
+    medians = {who: float(np.median(times)) for who, times in seconds.items()}
+    print(f"whole commands, medians: script {medians['script']:.1f} s, mlbench {medians['mlbench']:.1f} s")
+    print(f"ratio: {medians['script'] / medians['mlbench']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
