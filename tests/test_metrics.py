@@ -18,7 +18,17 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics as sk
 
 from mlbench import metrics
-from mlbench.metrics import DIRECTIONS, average_precision, best_threshold, figure, figures, roc_auc
+from mlbench.metrics import (
+    DIRECTIONS,
+    average_precision,
+    best_threshold,
+    figure,
+    figures,
+    labels,
+    precision_recall_curve,
+    roc_auc,
+    rows,
+)
 
 EXACT = {"rel": 1e-12, "abs": 1e-12, "nan_ok": True}
 
@@ -158,11 +168,11 @@ def test_flat_arrays_are_one_label() -> None:
 def test_order_of_rows_and_columns_does_not_matter(data: tuple[np.ndarray, np.ndarray], random: Any) -> None:
     """Permuting rows or columns changes no figure, ties or not."""
     Y, scores = data
-    rows, columns = list(range(Y.shape[0])), list(range(Y.shape[1]))
-    random.shuffle(rows)
+    order, columns = list(range(Y.shape[0])), list(range(Y.shape[1]))
+    random.shuffle(order)
     random.shuffle(columns)
 
-    assert figures(Y[rows], scores[rows], 0.5) == pytest.approx(figures(Y, scores, 0.5), **EXACT)
+    assert figures(Y[order], scores[order], 0.5) == pytest.approx(figures(Y, scores, 0.5), **EXACT)
     shuffled = figures(Y[:, columns], scores[:, columns], 0.5)
     assert shuffled == pytest.approx(figures(Y, scores, 0.5), **EXACT)
 
@@ -203,15 +213,83 @@ def test_labels_may_have_any_type(data: tuple[np.ndarray, np.ndarray], dtype: ty
     assert figures(Y.astype(dtype), scores, 0.5) == pytest.approx(figures(Y, scores, 0.5), nan_ok=True, rel=0, abs=0)
 
 
-def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures computed in many small blocks are bit by bit those computed in one."""
+SIZES = {labels: ("CELLS_AT_ONCE", "TILE", "RUN"), rows: ("CELLS_AT_ONCE",)}
+
+
+@pytest.mark.parametrize("size", [1, 7, 49, 50, 51, 150, 449, 450, 451])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch, size: int, dtype: type) -> None:
+    """Figures computed in many small blocks are bit by bit those computed in one, wherever their edges fall."""
     rng = np.random.default_rng(3)
-    Y, scores = (rng.random((50, 9)) < 0.3).astype(np.uint8), rng.random((50, 9)).round(1)
-    whole = figures(Y, scores, 0.5)
+    Y, scores = (rng.random((50, 9)) < 0.3).astype(np.uint8), rng.random((50, 9)).round(1).astype(dtype)
+    Y[:, [2, 8]] = Y[[0, 49]] = 0
+    whole = figures(Y, scores, 0.5), *precision_recall_curve(Y, scores)
 
-    monkeypatch.setattr(metrics, "CELLS_AT_ONCE", 7)
+    for module, names in SIZES.items():
+        for name in names:
+            monkeypatch.setattr(module, name, size)
 
-    assert figures(Y, scores, 0.5) == whole
+    for one, other in zip(whole, (figures(Y, scores, 0.5), *precision_recall_curve(Y, scores)), strict=True):
+        np.testing.assert_equal(one, other)
+
+
+@patient
+@given(scored(min_labels=2), st.integers(1, 12))
+def test_small_blocks_are_scikit_learns(data: tuple[np.ndarray, np.ndarray], size: int) -> None:
+    """With ties across the edges of blocks, tiles and runs, rankings still equal scikit-learn's."""
+    Y, scores = data
+    per_label = _sk_per_label(sk.average_precision_score, Y, scores, both=False)
+    aucs = _sk_per_label(sk.roc_auc_score, Y, scores, both=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for module, names in SIZES.items():
+            for name in names:
+                patch.setattr(module, name, size)
+
+        assert average_precision(Y, scores, None) == pytest.approx(per_label, **EXACT)
+        assert roc_auc(Y, scores, None) == pytest.approx(aucs, **EXACT)
+        if Y.any():
+            micro = sk.average_precision_score(Y.ravel(), scores.ravel())
+            assert average_precision(Y, scores, "micro") == pytest.approx(micro, **EXACT)
+        lrap = sk.label_ranking_average_precision_score(Y, scores)
+        assert metrics.label_ranking_average_precision(Y, scores) == pytest.approx(lrap, **EXACT)
+        assert metrics.coverage_error(Y, scores) == pytest.approx(sk.coverage_error(Y, scores), **EXACT)
+        assert metrics.label_ranking_loss(Y, scores) == pytest.approx(sk.label_ranking_loss(Y, scores), **EXACT)
+
+
+@pytest.mark.parametrize("shape", [(1_025, 40), (512, 3), (70_000, 2), (3, 5_000)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("decimals", [1, 9])
+def test_more_than_one_tile_is_scikit_learns(shape: tuple[int, int], dtype: type, decimals: int) -> None:
+    """Matrices of the real sizes of blocks, tiles and runs give scikit-learn's figures, with few and many ties."""
+    rng = np.random.default_rng(4)
+    Y = (rng.random(shape) < rng.uniform(0, 0.4, shape[1])).astype(np.uint8)
+    Y[:, 1] = 0
+    scores = (Y + rng.normal(size=shape)).round(decimals).astype(dtype)
+    per_label = _sk_per_label(sk.average_precision_score, Y, scores, both=False)
+
+    assert average_precision(Y, scores, None) == pytest.approx(per_label, **EXACT)
+    micro = sk.average_precision_score(Y.ravel(), scores.ravel())
+    assert average_precision(Y, scores, "micro") == pytest.approx(micro, **EXACT)
+    assert roc_auc(Y, scores, "micro") == pytest.approx(sk.roc_auc_score(Y.ravel(), scores.ravel()), **EXACT)
+    lrap = sk.label_ranking_average_precision_score(Y, scores)
+    assert metrics.label_ranking_average_precision(Y, scores) == pytest.approx(lrap, **EXACT)
+    assert metrics.coverage_error(Y, scores) == pytest.approx(sk.coverage_error(Y, scores), **EXACT)
+    assert metrics.label_ranking_loss(Y, scores) == pytest.approx(sk.label_ranking_loss(Y, scores), **EXACT)
+
+
+@patient
+@given(scored(), st.sampled_from(["columns first", "every other", "backwards"]))
+def test_layout_in_memory_does_not_matter(data: tuple[np.ndarray, np.ndarray], layout: str) -> None:
+    """Views and column-major matrices give the same figures as row-major ones."""
+    Y, scores = data
+    if layout == "columns first":
+        other = np.asfortranarray(Y), np.asfortranarray(scores)
+    elif layout == "every other":
+        other = np.repeat(Y, 2, axis=1)[:, ::2], np.repeat(scores, 2, axis=0)[::2]
+    else:
+        other = Y[::-1].copy()[::-1], scores[:, ::-1].copy()[:, ::-1]
+
+    np.testing.assert_equal(figures(*other, 0.5), figures(Y, scores, 0.5))
 
 
 @patient

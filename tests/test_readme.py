@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -49,9 +50,10 @@ COMMANDS = [
 def test_every_command_parses(command: str) -> None:
     """Each command and option that the README names exists."""
     group, *words = shlex.split(command)[1:]
-    parser = cli.commands[group]
-    if hasattr(parser, "commands"):
-        parser, words = parser.commands[words[0]], words[1:]
+    context = click.Context(cli)
+    parser = cli.get_command(context, group)
+    if isinstance(parser, click.Group):
+        parser, words = parser.get_command(context, words[0]), words[1:]
 
     parser.make_context(group, words, resilient_parsing=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mlbench.cli.late import LateGroup
 from mlbench.cli.making import make_data, making
 from mlbench.cli.options import table_options
 from mlbench.cli.progress import dataset_lines
@@ -15,7 +16,7 @@ from mlbench.registry.catalog import discover
 from mlbench.running.request import DatasetRequest, load
 
 
-@click.group()
+@click.group(cls=LateGroup, late={"audit": "mlbench.cli.audit:audit_command", "plot": "mlbench.cli.plot:plot"})
 def data() -> None:
     """Data sets: those known by name, and what a path holds."""
 

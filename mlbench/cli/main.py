@@ -8,40 +8,30 @@ import sys
 import click
 
 from mlbench import __version__
-from mlbench.cli.audit import audit_command
-from mlbench.cli.compare import compare
-from mlbench.cli.data import data
-from mlbench.cli.leaderboard import leaderboard_command
-from mlbench.cli.merge import merge_command
-from mlbench.cli.plot import plot
-from mlbench.cli.plugins import plugins
-from mlbench.cli.report import report
-from mlbench.cli.run import run
-from mlbench.cli.score import score
-from mlbench.cli.verify import verify
+from mlbench.cli.late import LateGroup
 from mlbench.errors import MlbenchError
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+COMMANDS = {
+    "compare": "mlbench.cli.compare:compare",
+    "data": "mlbench.cli.data:data",
+    "leaderboard": "mlbench.cli.leaderboard:leaderboard_command",
+    "merge": "mlbench.cli.merge:merge_command",
+    "plugins": "mlbench.cli.plugins:plugins",
+    "report": "mlbench.cli.report:report",
+    "run": "mlbench.cli.run:run",
+    "score": "mlbench.cli.score:score",
+    "verify": "mlbench.cli.verify:verify",
+}
+
+
+@click.group(cls=LateGroup, late=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mlbench")
 def cli() -> None:
     """Which multi-label classifier to trust, measured."""
-
-
-cli.add_command(run)
-cli.add_command(plugins)
-data.add_command(audit_command)
-data.add_command(plot)
-cli.add_command(data)
-cli.add_command(leaderboard_command)
-cli.add_command(merge_command)
-cli.add_command(verify)
-cli.add_command(score)
-cli.add_command(compare)
-cli.add_command(report)
 
 
 def main() -> None:

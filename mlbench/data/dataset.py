@@ -7,14 +7,16 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from mlbench.data.splits import stratified_parts
 from mlbench.errors import DataError
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 Matrix: TypeAlias = "NDArray[np.float32] | sp.csr_matrix"
 """Features of shape (n, d): a C-contiguous float32 array (often memory-mapped) or float32 CSR."""
@@ -31,6 +33,8 @@ ROWS_PER_BLOCK = 4096
 
 def is_sparse(X: Matrix) -> TypeGuard[Any]:
     """Whether ``X`` is CSR."""
+    import scipy.sparse as sp  # late: longer to import than all of numpy, and not every command needs it
+
     return bool(sp.issparse(X))
 
 
@@ -119,7 +123,7 @@ class Dataset:
             if split.X.shape != (len(split), d) or split.Y.shape[1] != k:
                 shapes = f"X {split.X.shape} and Y {split.Y.shape}"
                 raise DataError(f"{self.name}: {part} has {shapes}, but train has {d} features and {k} labels")
-            if sp.issparse(split.X) != sp.issparse(self.train.X):
+            if is_sparse(split.X) != is_sparse(self.train.X):
                 raise DataError(f"{self.name}: {part} and train must both be dense or both be sparse")
 
     def parts(self) -> Iterator[tuple[str, Split]]:
@@ -139,7 +143,7 @@ class Dataset:
                 digest.update(np.ascontiguousarray(array[rows]).data)
 
         for part, split in self.parts():
-            if sp.issparse(split.X):
+            if is_sparse(split.X):
                 for field, dtype in (("data", np.float32), ("indices", np.int64), ("indptr", np.int64)):
                     add(f"{part}.X.{field}", np.asarray(getattr(split.X, field), dtype=dtype))
             else:
@@ -273,6 +277,8 @@ def _check_labels(Y: NDArray[np.generic], where: str, names: Sequence[str]) -> N
 
 
 def _check_features(X: object, where: str, names: Sequence[str]) -> Matrix:
+    import scipy.sparse as sp
+
     if sp.issparse(X):
         with np.errstate(over="ignore"):  # reported below, with its place
             matrix = sp.csr_matrix(X, dtype=np.float32)

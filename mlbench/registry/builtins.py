@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from mlbench.data.dataset import Matrix, Split, blocks, is_sparse
 from mlbench.registry.demo import load_demo
@@ -53,7 +52,7 @@ def _standard(train: Matrix) -> Transform:
             squares += np.asarray(train[rows].astype(np.float64).power(2).sum(axis=0)).ravel()
         else:
             squares += ((train[rows] - mean) ** 2).sum(axis=0)
-    if sp.issparse(train):
+    if is_sparse(train):
         squares -= n * mean**2
     deviation = np.sqrt(np.maximum(squares / n, 0))
     # A constant column has no scale of its own; what is left of it is rounding.
@@ -61,7 +60,9 @@ def _standard(train: Matrix) -> Transform:
     scale = np.where(constant | (deviation == 0), 1.0, deviation)
 
     def transform(X: Matrix) -> Matrix:
-        if sp.issparse(X):
+        if is_sparse(X):
+            import scipy.sparse as sp  # late: listing what there is needs none of it
+
             return sp.csr_matrix(X @ sp.diags_array(1 / scale), dtype=np.float32)
         return ((X - mean) / scale).astype(np.float32)
 

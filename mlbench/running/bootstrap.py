@@ -21,7 +21,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from mlbench.data.dataset import Split
@@ -182,6 +181,8 @@ class _Cumulative:
             self.counts = cells.reshape(shape).astype(np.float64)
             self.dense = np.cumsum(self.counts, axis=0)
         else:
+            import scipy.sparse as sp  # late: few groups, and whoever only shows intervals, need none of it
+
             self.counts = sp.csr_matrix((np.ones(len(place)), (place, unit)), shape=shape)
 
     def at_or_above(self, rows: slice) -> Floats:

@@ -1,0 +1,82 @@
+"""Figures of rankings of the labels within each row."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbench.metrics.core import Labels, Scores, checked, true_scores
+
+CELLS_AT_ONCE = 1 << 18
+"""Scores that are sorted together: few enough for a cache, as each step of the search goes through them all."""
+
+
+class Ranking:
+    """What every figure of rankings within rows is made of, one value a row, from one pass.
+
+    Attributes:
+        n_positives: The labels of the row.
+        precision: Mean, over its labels, of (labels / all) that score at least as high; NaN without labels.
+        coverage: How far down the ranking one has to go to cover its labels; 0 without labels.
+        reversed_pairs: Share of (label, non-label) pairs in the wrong order; 0 where there are no pairs.
+    """
+
+    def __init__(self, truth: NDArray[np.bool_], scores: Scores) -> None:
+        n, k = truth.shape
+        self.n_positives = truth.sum(axis=1)
+        precision, wrong, self.coverage = np.zeros(n), np.zeros(n), np.zeros(n)
+        step = max(1, CELLS_AT_ONCE // max(1, k))
+        for start in range(0, n, step):
+            rows = slice(start, start + step)
+            count = self.n_positives[rows]
+            row = np.repeat(np.arange(len(count)), count)
+            above_all = k - _places_in_rows(np.sort(scores[rows], axis=1), row, true_scores(truth[rows], scores[rows]))
+            # Sorted by row and then by how many are at or above, so that ties are neighbours.
+            key = row * (k + 1) + above_all
+            key.sort()
+            above_all = key - row * (k + 1)
+            ends = np.append(np.flatnonzero(key[1:] != key[:-1]), len(key) - 1)[: len(key)] + 1
+            last = np.cumsum(count)
+            above_true = np.repeat(ends, np.diff(ends, prepend=0)) - np.repeat(last - count, count)
+            precision[rows] = np.bincount(row, above_true / above_all, minlength=len(count))
+            wrong[rows] = np.bincount(row, above_all - above_true, minlength=len(count))
+            self.coverage[rows][count > 0] = above_all[last[count > 0] - 1]
+        pairs = self.n_positives * (k - self.n_positives)
+        with np.errstate(invalid="ignore"):
+            self.precision = precision / self.n_positives
+        self.reversed_pairs = wrong / np.maximum(pairs, 1)
+
+
+def _places_in_rows(values: Scores, row: NDArray[np.intp], thresholds: Scores) -> NDArray[np.intp]:
+    """``np.searchsorted`` of each threshold in its own row of sorted ``values``, all of them step by step together."""
+    k = values.shape[1]
+    flat, base = values.ravel(), row * k
+    begin = base.copy()
+    while k > 1:
+        half = k // 2
+        base += half * (np.take(flat, base + (half - 1)) < thresholds)
+        k -= half
+    base += np.take(flat, base) < thresholds
+    places: NDArray[np.intp] = base - begin
+    return places
+
+
+def _ranking(Y: Labels, scores: Scores) -> Ranking:
+    Y, scores = checked(Y, scores)
+    return Ranking(Y == 1, scores)
+
+
+def label_ranking_average_precision(Y: Labels, scores: Scores) -> float:
+    """Mean over rows of the average precision of the row's labels; 1 for a row with none or all labels."""
+    ranking = _ranking(Y, scores)
+    return float(np.where(ranking.n_positives > 0, ranking.precision, 1.0).mean())
+
+
+def coverage_error(Y: Labels, scores: Scores) -> float:
+    """Mean over rows of the labels one has to go through, best first, to find all that are true."""
+    return float(_ranking(Y, scores).coverage.mean())
+
+
+def label_ranking_loss(Y: Labels, scores: Scores) -> float:
+    """Mean over rows of the share of (true, false) label pairs that are not in the right order."""
+    return float(_ranking(Y, scores).reversed_pairs.mean())
