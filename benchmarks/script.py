@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import lightgbm
@@ -36,10 +37,10 @@ THREADS = 2
 
 def rows(name: str) -> Dataset:
     """A data set on disk, or one that is known by name."""
-    known = {entry.spec.name: entry.spec for entry in discover().datasets}
-    if name in known and known[name].load is not None:
-        return known[name].load()
-    return read_dataset(name)
+    known = discover().datasets
+    if name in known and (load := known[name].spec.load) is not None:
+        return load()
+    return read_dataset(Path(name))
 
 
 def ridge(trial: Any, seed: int) -> BaseEstimator:
