@@ -44,6 +44,8 @@ PATIENCE = 25
 """Rounds without a better validation score before a trial stops."""
 LABEL_PATIENCE = 40
 """Rounds without a better validation score of any of its labels before a part stops growing."""
+STOPPED = "stopped"
+"""What a trial keeps for a refit: the rounds of the labels that stopped growing."""
 SCORING_SHARE = 0.3
 """Scoring whole parts takes up to this share of the time that growing took."""
 
@@ -158,9 +160,9 @@ def first_split_gains(X: Matrix, Y: NDArray[np.float64]) -> NDArray[np.float64]:
     if not isinstance(X, np.ndarray):
         stored = X.copy()
         stored.data = np.ones(len(stored.data))
-        left = np.bincount(stored.indices, minlength=d)[:, None].astype(np.float64)
-        residual = stored.T @ Y - left * Y.mean(axis=0)
-        return np.asarray(residual * residual * _share_of_both(left, n))
+        there = np.bincount(stored.indices, minlength=d)[:, None].astype(np.float64)
+        surplus = stored.T @ Y - there * Y.mean(axis=0)
+        return np.asarray(surplus * surplus * _share_of_both(there, n))
     positives = [np.flatnonzero(column) for column in np.ascontiguousarray(Y.T)]
     share = np.array([len(rows) / n for rows in positives])
     gains = np.zeros((d, len(positives)))
@@ -195,7 +197,7 @@ def boost(
 ) -> Scorer:
     """Grow a booster for each part until validation micro average precision stops rising.
 
-    At a refit, boost as long as the winning trial did at its best.
+    At a refit, boost as long as the winning trial did at its best, and each label as long as it grew there.
 
     Args:
         plan: The parts.
@@ -228,18 +230,22 @@ def boost(
 def _grow(
     plan: Plan, context: FitContext, boosters: Sequence[Booster], current: NDArray[np.float32], pool: ThreadPoolExecutor
 ) -> int:
-    """The best number of rounds, with at least as many grown."""
-    valid = context.valid
+    """The best number of rounds, with at least as many grown, or as many as a label took that stopped before."""
+    valid, k = context.valid, len(plan.share)
+    stopped: dict[str, int] = context.keep.setdefault(STOPPED, {})
+    stops = np.array([max(stopped.get(str(label), MAX_ROUNDS) for label in part.labels) for part in plan.parts])
     growing = np.ones(len(boosters), dtype=bool)
-    label_best, label_step = np.full(len(plan.share), -1.0), np.zeros(len(plan.share), dtype=int)
+    label_best, label_step = np.full(k, -1.0), np.zeros(k, dtype=int)
     best, best_value = 0, -1.0
     for step, rounds in steps(context):
         active = np.flatnonzero(growing)
-        for i, scores in zip(active, pool.map(lambda i: boosters[i].grow(rounds), active), strict=True):
+        found = pool.map(lambda i, rounds=rounds: boosters[i].grow(rounds), active)
+        for i, scores in zip(active, found, strict=True):
             if scores is not None:
                 current[:, plan.parts[i].labels] = scores.reshape(len(current), -1)
         if valid is None:
             best = step
+            growing = stops > step
             continue
         context.report(step, current)
         value = average_precision(valid.Y, current, average="micro")
@@ -252,7 +258,11 @@ def _grow(
         label_best[better], label_step[better] = values[better], step
         # A label that no validation row has cannot say when to stop.
         going = np.isnan(values) | (step - label_step < LABEL_PATIENCE)
-        growing = np.array([going[part.labels].any() for part in plan.parts])
+        for i in np.flatnonzero(growing):
+            part = plan.parts[i]
+            if not going[part.labels].any():
+                growing[i] = False
+                stopped.update((str(label), step) for label in part.labels)
         if not growing.any():
             break
     return best

@@ -86,9 +86,7 @@ def prepare(train: Split, context: FitContext) -> tuple[Plan, list[tuple[Any, An
 class Trees:
     """The booster of one part."""
 
-    def __init__(
-        self, settings: dict[str, Any], part: Part, train: Any, valid: Any, Y: NDArray[np.float32]
-    ) -> None:
+    def __init__(self, settings: dict[str, Any], part: Part, train: Any, valid: Any, Y: NDArray[np.float32]) -> None:
         import lightgbm
 
         self.Y = Y.astype(np.float64)
