@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
 from mlbench.data.dataset import blocks
+from mlbench.data.moments import moments
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -37,7 +38,6 @@ HISTORY = 8
 CELLS_AT_ONCE = 1 << 24
 """Labels are solved in groups whose arrays have at most so many cells."""
 CELLS_IN_CACHE = 1 << 16
-ROWS_TO_MEASURE = 256
 MOST_AXES = 4096
 SAVED = 600.0
 """Multiplications for each cell and label that the axes are taken to save, in all trials of a job."""
@@ -72,41 +72,9 @@ class Columns:
         return part
 
 
-def dense_moments(X: NDArray[np.float32]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Means, sums of squares about them, and which features are constant, in one pass.
-
-    Blocks are few rows, so that their copy in double precision stays in the cache; each has its own mean, and
-    they are joined as by Chan, Golub and LeVeque (1983), so that a small spread around a large mean survives.
-    """
-    n, d = X.shape
-    mean, squares, constant = np.zeros(d), np.zeros(d), np.ones(d, dtype=bool)
-    buffer = np.empty((min(n, ROWS_TO_MEASURE), d))
-    for rows in blocks(n, ROWS_TO_MEASURE):
-        size = rows.stop - rows.start
-        part = buffer[:size]
-        part[:] = X[rows]
-        centre = part.sum(axis=0) / size
-        part -= centre
-        gap = centre - mean
-        mean += gap * (size / rows.stop)
-        squares += np.einsum("ij,ij->j", part, part) + np.square(gap) * (rows.start * size / rows.stop)
-        constant &= (X[rows] == X[0]).all(axis=0)
-    return mean, squares, constant
-
-
 def measure(X: Matrix) -> Columns:
-    """Means and standard deviations in double precision; a sparse matrix is centred at 0."""
-    n, d = X.shape
-    if not isinstance(X, np.ndarray):
-        constant = np.asarray(X.max(axis=0).toarray() == X.min(axis=0).toarray()).ravel()
-        mean = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel() / n
-        there = np.bincount(X.indices, minlength=d)
-        squares = np.bincount(X.indices, (X.data - mean[X.indices]) ** 2, minlength=d) + (n - there) * mean**2
-    else:
-        mean, squares, constant = dense_moments(X)
-    spread = np.sqrt(squares / n)
-    constant |= spread < np.finfo(np.float32).tiny
-    inverse = np.where(constant, 0, 1 / np.where(constant, 1, spread)).astype(np.float32)
+    """Measured in double precision."""
+    mean, inverse = moments(X)
     return Columns(centre=mean.astype(np.float32), inverse=inverse)
 
 

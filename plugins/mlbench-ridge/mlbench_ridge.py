@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
 from mlbench.data.dataset import ROWS_PER_BLOCK, blocks
+from mlbench.data.moments import moments
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -27,7 +28,6 @@ SCALING = {"standard": 1.0, "pareto": 0.5, "none": 0.0}
 CELLS_IN_DOUBLE = 10**10
 """Up to so many multiplications the Gram matrix is summed in double precision throughout."""
 COLUMNS_PER_BLOCK = 1024
-ROWS_TO_MEASURE = 256
 NEAR = 8.0
 """Up to so many standard deviations from 0, a centre is taken off after the product with the coefficients."""
 
@@ -66,44 +66,10 @@ class Columns:
         return bool(np.abs(self.centre.astype(np.float64) * self.inverse).max() <= NEAR)
 
 
-def dense_moments(X: NDArray[np.float32]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Means, sums of squares about them, and which features are constant, in one pass.
-
-    Blocks are few rows, so that their copy in double precision stays in the cache; each has its own mean, and
-    they are joined as by Chan, Golub and LeVeque (1983), so that a small spread around a large mean survives.
-    """
-    n, d = X.shape
-    mean, squares, constant = np.zeros(d), np.zeros(d), np.ones(d, dtype=bool)
-    buffer = np.empty((min(n, ROWS_TO_MEASURE), d))
-    for rows in blocks(n, ROWS_TO_MEASURE):
-        size = rows.stop - rows.start
-        part = buffer[:size]
-        part[:] = X[rows]
-        centre = part.sum(axis=0) / size
-        part -= centre
-        gap = centre - mean
-        mean += gap * (size / rows.stop)
-        squares += np.einsum("ij,ij->j", part, part) + np.square(gap) * (rows.start * size / rows.stop)
-        constant &= (X[rows] == X[0]).all(axis=0)
-    return mean, squares, constant
-
-
 def measure(X: Matrix) -> Columns:
-    """Means and standard deviations in double precision."""
-    n, d = X.shape
-    if not isinstance(X, np.ndarray):
-        constant = np.asarray(X.max(axis=0).toarray() == X.min(axis=0).toarray()).ravel()
-        mean = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel() / n
-        there = np.bincount(X.indices, minlength=d)
-        centre = mean.astype(np.float32)
-        squares = np.bincount(X.indices, (X.data - mean[X.indices]) ** 2, minlength=d) + (n - there) * mean**2
-    else:
-        mean, squares, constant = dense_moments(X)
-        centre = mean.astype(np.float32)
-    spread = np.sqrt(squares / n)
-    constant |= spread < np.finfo(np.float32).tiny
-    inverse = np.where(constant, 0, 1 / np.where(constant, 1, spread)).astype(np.float32)
-    return Columns(centre=centre, inverse=inverse, sparse=not isinstance(X, np.ndarray))
+    """Measured in double precision."""
+    mean, inverse = moments(X)
+    return Columns(centre=mean.astype(np.float32), inverse=inverse, sparse=not isinstance(X, np.ndarray))
 
 
 @dataclass

@@ -200,18 +200,6 @@ def test_blocks_of_single_precision_are_precise(monkeypatch):
     np.testing.assert_allclose(trained(train, params={"shrinkage": 2e-5})(train.X), exact, atol=1e-4)
 
 
-def test_moments_are_numpys():
-    """One pass over blocks finds what two passes do, also where the spread is small and the rows are in order."""
-    rng = np.random.default_rng(0)
-    X = np.sort(rng.standard_normal((1000, 5)), axis=0).astype(np.float32)
-    X[:, 1] = X[:, 1] * 1e-3 + 1000
-    X[:, 2] = 7
-    mean, squares, constant = plugin.dense_moments(X)
-    np.testing.assert_allclose(mean, X.mean(axis=0, dtype=np.float64), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(squares, len(X) * X.var(axis=0, dtype=np.float64), rtol=1e-10)
-    assert constant.tolist() == [False, False, True, False, False]
-
-
 def test_far_and_near_features_score_alike():
     """Whether rows are centred before or after they are multiplied, the scores are the same."""
     train = planted()

@@ -1,0 +1,169 @@
+"""Boosting of many labels: which rows and features a label gets, and when it stops."""
+
+import time
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from mlbench import FitContext, Split, TrialPruned
+from mlbench.metrics import average_precision
+from mlbench.registry import boosting
+from mlbench.registry.boosting import boost, first_split_gains, plan
+
+
+def rows(n=200, d=6, k=5, seed=0):
+    rng = np.random.default_rng(seed)
+    return Split(X=rng.standard_normal((n, d)).astype(np.float32), Y=(rng.random((n, k)) < 0.3).astype(np.uint8))
+
+
+def gain(x, y, threshold):
+    """Of the split x <= threshold: the residuals' sums, squared, over the rows, of both sides."""
+    residual, left = y - y.mean(), x <= threshold
+    return sum(residual[side].sum() ** 2 / side.sum() for side in (left, ~left) if side.any())
+
+
+def test_first_split_gains_are_those_of_the_best_split():
+    """Of few distinct values every split is looked at; a constant feature gains nothing."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 9, (300, boosting.FEATURES_AT_ONCE + 3)).astype(np.float32)
+    X[:, 1] = 4
+    Y = (rng.random((300, 3)) < [0.05, 0.4, 0.9]).astype(np.float64)
+    found = first_split_gains(X, Y)
+    for feature in (0, 1, 2, boosting.FEATURES_AT_ONCE, boosting.FEATURES_AT_ONCE + 2):
+        for label in range(3):
+            best = max(gain(X[:, feature], Y[:, label], value) for value in range(9))
+            assert found[feature, label] == pytest.approx(best)
+    assert (found[1] == 0).all()
+
+
+def test_first_split_gains_of_sparse_rows_are_of_what_is_stored():
+    """The split is between stored and not; a feature that all rows or none have gains nothing."""
+    rng = np.random.default_rng(0)
+    X = (rng.random((100, 5)) < [0.1, 0.5, 0.9, 1.0, 0.0]) * rng.uniform(1, 2, (100, 5))
+    Y = (rng.random((100, 2)) < 0.3).astype(np.float64)
+    found = first_split_gains(sp.csr_matrix(X), Y)
+    for feature in range(5):
+        for label in range(2):
+            assert found[feature, label] == pytest.approx(gain(X[:, feature], Y[:, label], 0.0))
+
+
+@pytest.mark.parametrize("k", [1, 3, 8, 40, 200])
+def test_parts_hold_every_live_label_once(k):
+    """However many labels: each that is not constant in one part, and enough parts for eight threads."""
+    train = rows(k=k)
+    train.Y[:, 0] = 1
+    found = plan(train, FitContext(seed=0), screen_sparse=False)
+    labels = np.concatenate([part.labels for part in found.parts]) if found.parts else np.zeros(0)
+    np.testing.assert_array_equal(np.sort(labels), np.arange(1, k))
+    assert len(found.parts) >= min(k - 1, boosting.PARTS_AT_LEAST)
+    assert all(len(part.labels) <= boosting.LABELS_AT_ONCE for part in found.parts)
+
+
+def test_wide_rows_leave_each_label_its_features(monkeypatch):
+    """The feature that a label depends on is among its few, of train rows and of rows to score alike."""
+    monkeypatch.setitem(boosting.MAX_FEATURES, "dense", 3)
+    train = rows(d=40)
+    train.Y[:] = train.X[:, 10:15] > 0.5
+    for label, part in enumerate(plan(train, FitContext(seed=0), screen_sparse=False).parts):
+        assert list(part.labels) == [label]
+        assert len(part.features) == 3
+        assert 10 + label in part.features
+        np.testing.assert_array_equal(part.seen(train.X, train=True), train.X[:, part.features])
+
+
+def test_sparse_rows_are_screened_only_for_who_asks(monkeypatch):
+    """Libraries that spend their time on stored values get all features."""
+    monkeypatch.setitem(boosting.MAX_FEATURES, "sparse", 3)
+    train = rows(d=40)
+    train = Split(X=sp.csr_matrix(np.maximum(train.X, 0)), Y=train.Y)
+    assert all(part.features is None for part in plan(train, FitContext(seed=0), screen_sparse=False).parts)
+    screened = plan(train, FitContext(seed=0), screen_sparse=True).parts
+    assert {part.seen(train.X, train=True).shape for part in screened} == {(200, 3)}
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.98])
+def test_of_many_rows_positives_stay_and_weights_add_up(monkeypatch, share):
+    """Rows up to the limit, positives first up to half, and each side weighs as much as all of it."""
+    monkeypatch.setattr(boosting, "MAX_ROWS", 100)
+    rng = np.random.default_rng(0)
+    train = Split(X=rng.standard_normal((1000, 4)).astype(np.float32), Y=(rng.random((1000, 1)) < share) * np.uint8(1))
+    (part,) = plan(train, FitContext(seed=0), screen_sparse=False).parts
+    there = train.Y[part.rows, 0] == 1
+    assert len(part.rows) == len(np.unique(part.rows)) == 100
+    assert (np.diff(part.rows) > 0).all()
+    expected = min(train.Y.sum(), max(50, 100 - (train.Y == 0).sum()))
+    assert there.sum() == expected
+    assert part.weight[there].sum() == pytest.approx(train.Y.sum(), rel=1e-5)
+    assert part.weight[~there].sum() == pytest.approx((train.Y == 0).sum(), rel=1e-5)
+    np.testing.assert_array_equal(part.targets(train.Y)[:, 0], train.Y[part.rows, 0])
+
+
+class Known:
+    """A booster whose scores for each label are known by round: right from round ``right`` on, for ever."""
+
+    def __init__(self, part, valid, right):
+        self.part, self.valid, self.right, self.rounds = part, valid, right, 0
+
+    def grow(self, rounds):
+        self.rounds += rounds
+        return None if self.valid is None else self.predict(self.valid.Y, self.rounds)
+
+    def predict(self, truth, rounds):
+        truth = truth[:, self.part.labels].astype(np.float32)
+        return truth if min(rounds, self.rounds) >= self.right else 0.5 - 0.3 * truth
+
+
+def known(train, valid, right, context, reports=None):
+    boosters = []
+
+    def new(number, part, threads):
+        boosters.append(Known(part, valid, right[number]))
+        return boosters[-1]
+
+    scorer = boost(plan(train, context, screen_sparse=False), context, new, None if valid is None else len(valid))
+    return scorer, boosters
+
+
+def test_boosting_stops_once_nothing_gets_better(monkeypatch):
+    """The best round is kept, ``PATIENCE`` later it ends; a label that is still for long stops by itself."""
+    monkeypatch.setattr(boosting, "PATIENCE", 70)
+    train, valid = rows(), rows(seed=1)
+    reports = {}
+    context = FitContext(seed=0, valid=valid, threads=2, on_report=lambda step, s: reports.__setitem__(step, s.copy()))
+    scorer, boosters = known(train, valid, [1, 1, 1, 1, 40], context)
+    assert average_precision(valid.Y, reports[40], "micro") == 1
+    assert max(reports) == 80  # the last label stands still as well
+    # Perfect from the first round: they wait for no one.
+    assert sorted(booster.rounds for booster in boosters)[:4] == [45] * 4
+    assert context.keep[boosting.STOPPED] == dict.fromkeys("0123", 45)
+    np.testing.assert_array_equal(scorer(valid.Y), valid.Y)
+
+
+def test_a_refit_repeats_what_was_grown():
+    """As many rounds as at the best step, and labels that stopped earlier stop there again."""
+    context = FitContext(seed=0, best_step=63, keep={boosting.STOPPED: {"2": 45}})
+    _, boosters = known(rows(), None, [1] * 5, context)
+    assert [booster.rounds for booster in boosters] == [63, 63, 45, 63, 63]
+
+
+def test_pruning_and_time_end_a_trial():
+    """A hopeless trial raises; without time there is one round, and a model."""
+    valid = rows(seed=1)
+
+    def prune(step, scores):
+        raise TrialPruned
+
+    with pytest.raises(TrialPruned):
+        known(rows(), valid, [1] * 5, FitContext(seed=0, valid=valid, on_report=prune))
+    _, boosters = known(rows(), valid, [1] * 5, FitContext(seed=0, valid=valid, deadline=time.monotonic()))
+    assert {booster.rounds for booster in boosters} == {1}
+
+
+def test_constant_labels_score_their_share():
+    """Nothing is grown for them; without any other label there is nothing to grow at all."""
+    train = rows()
+    train.Y[:, :] = [0, 1, 0, 1, 1]
+    scorer, boosters = known(train, rows(seed=1), [], FitContext(seed=0, valid=rows(seed=1)))
+    assert boosters == []
+    np.testing.assert_array_equal(scorer(train.X), np.tile(np.float32([0, 1, 0, 1, 1]), (200, 1)))
