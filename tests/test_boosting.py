@@ -136,7 +136,7 @@ def test_boosting_stops_once_nothing_gets_better(monkeypatch):
     assert max(reports) == 80  # the last label stands still as well
     # Perfect from the first round: they wait for no one.
     assert sorted(booster.rounds for booster in boosters)[:4] == [45] * 4
-    assert context.keep[boosting.STOPPED] == dict.fromkeys("0123", 45)
+    assert context.keep[boosting.STOPPED] == {**dict.fromkeys("0123", 45), "4": 80}
     np.testing.assert_array_equal(scorer(valid.Y), valid.Y)
 
 
