@@ -121,7 +121,7 @@ def known(train, valid, right, context, reports=None):
         boosters.append(Known(part, valid, right[number]))
         return boosters[-1]
 
-    scorer = boost(plan(train, context, screen_sparse=False), context, new, None if valid is None else len(valid))
+    scorer = boost(plan(train, context, screen_sparse=False), context, new)
     return scorer, boosters
 
 

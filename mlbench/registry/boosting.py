@@ -192,9 +192,7 @@ def _share_of_both(left: NDArray[Any], n: int) -> NDArray[np.float64]:
     return np.where((left > 0) & (left < n), n / np.maximum(left * (n - left), 1), 0.0)
 
 
-def boost(
-    plan: Plan, context: FitContext, new_booster: Callable[[int, Part, int], Booster], n_valid: int | None
-) -> Scorer:
+def boost(plan: Plan, context: FitContext, new_booster: Callable[[int, Part, int], Booster]) -> Scorer:
     """Grow a booster for each part until validation micro average precision stops rising.
 
     At a refit, boost as long as the winning trial did at its best, and each label as long as it grew there.
@@ -203,7 +201,6 @@ def boost(
         plan: The parts.
         context: Of the trial.
         new_booster: (number of the part, part, threads) -> its booster, without trees.
-        n_valid: Validation rows, or None at a refit.
 
     Raises:
         TrialPruned: The trial is hopeless.
@@ -211,7 +208,7 @@ def boost(
     threads = max(1, context.threads)
     inner = max(1, threads // max(1, len(plan.parts)))
     # One row of scores a label: a constant one keeps its share.
-    current = np.tile(plan.share.astype(np.float32), (n_valid or 0, 1))
+    current = np.tile(plan.share.astype(np.float32), (0 if context.valid is None else len(context.valid), 1))
     with ThreadPoolExecutor(threads) as pool:
         boosters = list(pool.map(lambda i: new_booster(i, plan.parts[i], inner), range(len(plan.parts))))
         best = _grow(plan, context, boosters, current, pool) if boosters else 0

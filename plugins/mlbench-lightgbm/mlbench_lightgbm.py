@@ -155,7 +155,7 @@ def fit(
         seed = (context.seed + number) % 2**31
         return Trees({**settings, "num_threads": threads, "seed": seed}, part, *rows[number])
 
-    return boost(plan, context, trees, None if context.valid is None else len(context.valid))
+    return boost(plan, context, trees)
 
 
 @hookimpl

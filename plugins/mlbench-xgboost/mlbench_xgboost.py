@@ -112,7 +112,7 @@ def fit(prepared: tuple[Split, Plan], params: dict[str, Any], context: FitContex
     def trees(number: int, part: Part, threads: int) -> Trees:
         return Trees({**settings, "nthread": threads, "seed": (context.seed + number) % 2**31}, *matrices[number])
 
-    return boost(plan, context, trees, None if context.valid is None else len(context.valid))
+    return boost(plan, context, trees)
 
 
 @hookimpl
