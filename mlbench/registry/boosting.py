@@ -11,7 +11,7 @@ tree a label and round. Two things make that affordable for many labels at no lo
 
 So labels come in ``Part``s, each with its own booster. Parts are grown side by side, a thread each, because the
 libraries' own threads wait for each other at every node of a tree. What the parts are does not depend on the
-number of threads, nor do the trees.
+number of threads.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def boost(plan: Plan, context: FitContext, new_booster: Callable[[int, Part, int
     """
     threads = max(1, context.threads)
     inner = max(1, threads // max(1, len(plan.parts)))
-    # One row of scores a label: a constant one keeps its share.
+    # Constant labels keep their share.
     current = np.tile(plan.share.astype(np.float32), (0 if context.valid is None else len(context.valid), 1))
     with ThreadPoolExecutor(threads) as pool:
         boosters = list(pool.map(lambda i: new_booster(i, plan.parts[i], inner), range(len(plan.parts))))
