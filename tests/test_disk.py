@@ -32,7 +32,7 @@ def test_a_child_that_cannot_write_says_so_by_its_exit_code() -> None:
 def _order(tmp_path: Path) -> Order:
     return Order(
         origin={}, model="m", data=str(tmp_path), work=str(tmp_path), study=str(tmp_path / "study.jsonl"), seed=0,
-        threads=1, device="cpu", refit_on_both=False, n_trials=1, metric="average_precision_micro",
+        threads=1, library_threads=1, device="cpu", refit_on_both=False, n_trials=1, metric="average_precision_micro",
         tune_seconds=1.0, trial_seconds=1.0, memory_limit=1 << 30,
     )  # fmt: skip
 

@@ -107,6 +107,8 @@ def fit(prepared: tuple[Split, Plan], params: dict[str, Any], context: FitContex
         "multi_strategy": "one_output_per_tree",
         "device": context.device,
         "verbosity": 1,
+        # Else the boosters of a thread draw from one stream, in whatever order they are grown.
+        "seed_per_iteration": True,
     }
 
     def trees(number: int, part: Part, threads: int) -> Trees:

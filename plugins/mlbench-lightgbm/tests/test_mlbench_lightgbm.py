@@ -150,6 +150,13 @@ def test_same_seed_same_bytes():
     assert scores[0].tobytes() == scores[1].tobytes() == scores[2].tobytes()
 
 
+def test_threads_do_not_matter():
+    """Parts that are grown side by side, in whatever order, are those that are grown one after the other."""
+    train, valid = planted(k=12), planted(k=12, seed=1)
+    alone = trained(train, valid)(valid.X).tobytes()
+    assert {trained(train, valid, threads=threads)(valid.X).tobytes() for threads in (2, 3, 4, 3, 4)} == {alone}
+
+
 def test_trials_do_not_touch_what_they_share():
     """A trial with other parameters in between changes nothing."""
     train, valid = planted(), planted(seed=1)
