@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from mlbench.cli.options import runs_option
+from mlbench.cli.reading import ReadLedger
 from mlbench.cli.tables import show_table
 from mlbench.errors import LedgerError, UnknownName, UsageError
 from mlbench.metrics import DIRECTIONS
@@ -117,7 +118,7 @@ def _is_runs(path: Path) -> bool:
 def _entries(path: Path, runs: Path) -> list[Entry]:
     """Of a runs folder; of a board, the rows that are ok, from their jobs in ``--runs``."""
     if _is_runs(path):
-        return entries_of(Ledger(path))
+        return entries_of(ReadLedger(path))
     rows = {
         tuple(row[name] for name in ("dataset_sha256", *OF_JOB)): row
         for row in read_csv(path)
@@ -128,7 +129,7 @@ def _entries(path: Path, runs: Path) -> list[Entry]:
         return (record.dataset["sha256"], *(str(record.job[name]) for name in OF_JOB))
 
     try:
-        jobs = entries_of(Ledger(runs), lambda record: key(record) in rows)
+        jobs = entries_of(ReadLedger(runs), lambda record: key(record) in rows)
     except UsageError as error:
         raise UsageError(f"{path}: no job of this board is in {runs}: name its runs folder with --runs") from error
     # The runs may have the same row of another budget or with other seeds, which is not what the board says.
@@ -165,7 +166,7 @@ def _contender(name: str, runs: Path) -> Contender:
             raise UsageError(f"{folder}: the job ended as {record.status}: there are no figures to compare")
         entry = Entry(seeds=[record], ledger=Ledger(folder.resolve().parents[1]))
         return Contender(name=f"{entry.label} ({record.id[:8]})", entries={entry.dataset: entry})
-    return contender(name, entries_of(Ledger(runs)))
+    return contender(name, entries_of(ReadLedger(runs)))
 
 
 def _pairs(contenders: Sequence[Contender]) -> list[tuple[Entry, Entry]]:

@@ -8,13 +8,13 @@ import click
 
 from mlbench.cli.options import runs_option
 from mlbench.cli.plot import plot_board
+from mlbench.cli.reading import ReadLedger
 from mlbench.cli.tables import show_board, show_tuning
 from mlbench.errors import UnknownName, UsageError
 from mlbench.ranking.leaderboard import boards, leaderboard, to_csv
 from mlbench.ranking.per_label import best_of_labels
 from mlbench.ranking.per_label import to_csv as to_label_csv
 from mlbench.ranking.views import to_html, to_markdown
-from mlbench.running.ledger import Ledger
 
 WRITERS = {"csv": to_csv, "markdown": to_markdown, "html": to_html}
 
@@ -35,7 +35,7 @@ def leaderboard_command(
     datasets: tuple[str, ...], form: str, curves: Path | None, tuning: bool, per_label: bool, runs: Path
 ) -> None:
     """Print the leaderboards of finished jobs: one for each data set and budget."""
-    ledger = Ledger(runs)
+    ledger = ReadLedger(runs)
     found = boards(ledger.records())
     if not found:
         raise UsageError(f"no finished job in {runs}: start with `mlbench run`")

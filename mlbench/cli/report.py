@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from mlbench.cli.options import runs_option
+from mlbench.cli.reading import ReadLedger
 from mlbench.ranking.report import write_report
-from mlbench.running.ledger import Ledger
 
 
 @click.command()
@@ -24,5 +24,5 @@ from mlbench.running.ledger import Ledger
 @runs_option
 def report(datasets: tuple[str, ...], output: Path, runs: Path) -> None:
     """Write a web page of finished jobs: boards, curves, labels, tuning, cost, environment."""
-    written = write_report(Ledger(runs), output, datasets)
+    written = write_report(ReadLedger(runs), output, datasets)
     click.echo(f"written: {written}", err=True)

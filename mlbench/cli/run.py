@@ -12,6 +12,7 @@ import click
 from mlbench.cli.making import making
 from mlbench.cli.options import Quantity, runs_option, table_options
 from mlbench.cli.progress import Progress, describe_data, describe_plan
+from mlbench.cli.reading import ReadLedger
 from mlbench.cli.tables import show_board
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
@@ -124,7 +125,7 @@ def run(
         raise
     executor.shutdown()
 
-    for name, rows in _boards(todo, ledger).items():
+    for name, rows in _boards(todo, ReadLedger(runs)).items():
         write_text(leaderboards / f"{name}.csv", to_csv(rows))
         write_text(leaderboards / f"{name}.md", to_markdown(rows))
         show_board(rows)

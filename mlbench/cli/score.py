@@ -8,6 +8,7 @@ import click
 
 from mlbench.cli.making import making
 from mlbench.cli.options import data_option, runs_option, table_options
+from mlbench.cli.reading import ReadLedger
 from mlbench.cli.tables import show_table
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import UnknownName, UsageError
@@ -16,7 +17,6 @@ from mlbench.ranking.leaderboard import boards
 from mlbench.ranking.rescoring import find_metric, rescore
 from mlbench.ranking.views import ABSENT
 from mlbench.registry.catalog import discover
-from mlbench.running.ledger import Ledger
 from mlbench.running.request import DatasetRequest
 
 ARROWS = {"maximize": "↑", "minimize": "↓"}
@@ -47,7 +47,7 @@ def score(
     Metrics of decisions use the threshold of each record, which was fitted on valid.
     """
     wanted = find_metric(metric)
-    ledger = Ledger(runs)
+    ledger = ReadLedger(runs)
     found = boards(ledger.records())
     if not found:
         raise UsageError(f"no finished job in {runs}: start with `mlbench run`")
