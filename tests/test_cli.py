@@ -278,6 +278,19 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder where root cannot write either")
+def test_boards_that_cannot_be_written_are_known_before_the_work(tmp_path: Path) -> None:
+    """A folder that is there and cannot be written ends the command with one line, and nothing has run."""
+    ended = _mlbench("run", "-m", "ridge", "--leaderboards", "/proc/self", cwd=tmp_path)
+
+    assert ended.returncode == 2
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("mlbench:")]
+    assert line.startswith("mlbench: /proc/self: cannot be written: ")
+    assert line.endswith(": name another folder with --leaderboards")
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 def test_output_can_be_piped_away(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     """A reader that stops reading is no error."""
     command = f"{sys.executable} -m mlbench leaderboard --format csv | head -c 10"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,11 @@ def run(
 
     try:
         leaderboards.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=leaderboards, prefix="."):
+            pass  # before hours of work, not after
     except OSError as error:
-        raise UsageError(f"{leaderboards}: cannot be written: {error.strerror or error}") from error
+        what = f"{leaderboards}: cannot be written: {error.strerror or error}"
+        raise UsageError(f"{what}: name another folder with --leaderboards") from error
     threads = max(1, usable_cpus() // jobs)
     executor = InlineExecutor() if jobs == 1 else process_pool(jobs)
     missing = [job for job in todo if ledger.tidy(job.id) is None]
