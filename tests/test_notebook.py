@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from helpers import random_dataset
 import mlbench
 from mlbench.errors import DataError, UnknownName, UsageError
 from mlbench.ranking.leaderboard import boards, from_csv, leaderboard, to_csv
+from mlbench.ranking.notebook import OPTIONS
 from mlbench.ranking.views import to_html
 from mlbench.running.ledger import Ledger
 
@@ -119,12 +121,40 @@ def test_what_is_wrong_is_an_error_of_ours(tmp_path: Path) -> None:
     """The command's line, as an exception."""
     with pytest.raises(UnknownName, match="did you mean 'ridge'"):
         mlbench.run("demo", models=["rigde"], runs=tmp_path)
-    with pytest.raises(UsageError, match="no such option"):
+    with pytest.raises(UnknownName, match=r"no option of mlbench.run 'trials': did you mean 'n_trials'\?"):
         mlbench.run("demo", trials=3, runs=tmp_path)
     with pytest.raises(UsageError, match="no board"):
         mlbench.load_leaderboard(tmp_path)
     with pytest.raises(UsageError, match="no finished job"):
         mlbench.compare("a", "b", runs=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("seeds", [-1], r"seeds is \[-1\]: .* whole numbers from 0 on"),
+        ("seeds", [0.5], r"seeds is \[0.5\]: .* whole numbers from 0 on"),
+        ("seeds", 3, "seeds is 3: .* list of whole numbers"),
+        ("seeds", [], r"seeds is \[\]: "),
+        ("models", 3, "models is 3: .* a name or a list of names"),
+        ("features", [None], r"features is \[None\]: .* a name or a list of names"),
+        ("models", "rigde", "no model 'rigde': did you mean 'ridge'"),
+        ("features", "rft", "no features 'rft': did you mean 'rfft'"),
+        ("device", "tpu", "no device 'tpu': .*'cpu'"),
+        ("model", "ridge", "no option of mlbench.run 'model': did you mean 'models'"),
+    ],
+)
+def test_what_an_option_must_be(tmp_path: Path, option: str, value: object, says: str) -> None:
+    """What the command would refuse is refused, before anything runs; a text is one name, not its letters."""
+    with pytest.raises(UsageError, match=says):
+        mlbench.run("demo", **{"models": ["ridge"], option: value}, runs=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_are_those_that_are_known() -> None:
+    """An unknown one is told of all that there are."""
+    names = [one.name for one in inspect.signature(mlbench.run).parameters.values() if one.kind is one.KEYWORD_ONLY]
+    assert tuple(names) == OPTIONS
 
 
 def test_importing_mlbench_loads_none_of_it() -> None:

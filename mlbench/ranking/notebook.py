@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pandas as pd
 
 from mlbench import __version__
 from mlbench.data.dataset import Dataset
-from mlbench.errors import DataError, UsageError, one_line
+from mlbench.errors import DataError, UnknownName, UsageError, one_line
 from mlbench.ranking.compare import PAIRED, Comparison, compare_entries, contender, entries_of, pair_up
 from mlbench.ranking.leaderboard import COLUMNS, Row, board_key, boards, leaderboard, read_csv
 from mlbench.ranking.views import to_html
@@ -31,8 +32,8 @@ TEXT = frozenset(
     {"model", "features", "status", "best_params", "device", "plugin", "plugin_version", "mlbench_version", "error"}
     | {"dataset", "dataset_sha256"}
 )
-
-
+OPTIONS = ("models", "features", "seeds", "jobs", "device", "runs")
+"""Of ``run``, beside those of the budget."""
 BOARDS = "mlbench_boards"
 """Attribute of a frame of several boards: the number of each row's, by its label in the index."""
 
@@ -61,8 +62,8 @@ class Leaderboard(pd.DataFrame):  # type: ignore[misc]
 
 def run(
     *datasets: str | os.PathLike[str] | Dataset,
-    models: Sequence[str] = (),
-    features: Sequence[str] = (),
+    models: str | Sequence[str] = (),
+    features: str | Sequence[str] = (),
     seeds: Sequence[int] = (0,),
     jobs: int = 1,
     device: str = "auto",
@@ -73,8 +74,8 @@ def run(
 
     Args:
         datasets: Names, paths, or ``Dataset`` objects; none is the built-in demo.
-        models: Names, or empty: all that are installed.
-        features: Feature sets, or empty: each data set's own.
+        models: A name, names, or empty: all that are installed.
+        features: The same of feature sets, or empty: each data set's own.
         seeds: One job each.
         jobs: Models side by side.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
@@ -84,15 +85,19 @@ def run(
     Raises:
         MlbenchError: What the command would print as one line.
     """
+    for option in budget:
+        if option not in Budget.__dataclass_fields__:
+            raise UnknownName("option of mlbench.run", option, (*OPTIONS, *Budget.__dataclass_fields__))
     limits = _budget(budget)
     if jobs < 1:
         raise UsageError(f"jobs is {jobs}: at least 1 is needed")
     catalog = _with_datasets(discover(), [one for one in datasets if isinstance(one, Dataset)])
     asked = [one.name if isinstance(one, Dataset) else os.fspath(one) for one in datasets] or ["demo"]
+    chosen = _names("features", features)
     request = Request(
-        datasets=tuple(DatasetRequest(name=name, features=tuple(features)) for name in asked),
-        models=tuple(models),
-        seeds=tuple(seeds),
+        datasets=tuple(DatasetRequest(name=name, features=chosen) for name in asked),
+        models=_names("models", models),
+        seeds=_seeds(seeds),
         budget=limits,
         device=device,
     )
@@ -161,12 +166,28 @@ def _comparison(found: Comparison) -> dict[str, Any]:
     return line
 
 
+def _names(what: str, given: str | Iterable[str]) -> tuple[str, ...]:
+    """The names; a text is one, not its letters."""
+    names = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+    if not all(isinstance(name, str) for name in names):
+        raise UsageError(f"{what} is {given!r}: it must be a name or a list of names")
+    return names
+
+
+def _seeds(given: Iterable[int]) -> tuple[int, ...]:
+    """The seeds, as the command takes them."""
+    try:
+        seeds = tuple(operator.index(seed) for seed in given)
+    except TypeError:
+        seeds = ()
+    if not seeds or min(seeds) < 0:
+        raise UsageError(f"seeds is {given!r}: it must be a list of whole numbers from 0 on, such as [0, 1]")
+    return seeds
+
+
 def _budget(given: Mapping[str, Any]) -> Budget:
     """The budget of these options. A job's id knows 600 from 600.0, so that each number is made of its kind."""
-    try:
-        budget = Budget(**given)
-    except TypeError as error:
-        raise UsageError(f"no such option: {error}") from error
+    budget = Budget(**given)
     numbers: dict[str, Any] = {}
     for name, kind in (("n_trials", int), ("timeout", float), ("trial_timeout", float), ("memory_limit", int)):
         value = getattr(budget, name)

@@ -87,6 +87,8 @@ def plan(request: Request, catalog: Catalog, progress: MakeProgress = _silent) -
     models = [catalog.model(name) for name in dict.fromkeys(request.models or catalog.models)]
     if FLOOR not in {model.spec.name for model in models}:
         models.append(catalog.model(FLOOR))
+    if request.device not in DEVICES:
+        raise UnknownName("device", str(request.device), DEVICES)
     cuda = request.device != "cpu" and cuda_is_there()
     if request.device == "cuda" and not cuda:
         raise UsageError("no CUDA device is to be seen on this machine: use --device auto or cpu")
