@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -221,6 +222,14 @@ def test_worse_is_exit_3(runs: Path) -> None:
         (["ridge:raw", "ridge:rfft", "--fail-if-worse", "accuracy"], "no metric 'accuracy'"),
         (["ridge:raw", "ridge:rfft", "--fail-if-worse", "f1_macro:much"], "is no number"),
         (["ridge:raw", "ridge:rfft", "--fail-if-worse", "f1_macro:nan"], "is no number"),
+        (["ridge:raw", "ridge:rfft", "--fail-if-worse", "f1_macro:-1"], "the margin '-1' is no number from 0 on"),
+        (["ridge", "rigde"], "no file, folder or model 'rigde'"),
+        (["ridge", "logistic:rfft"], " has several features: say MODEL:FEATURES, such as ridge:r"),
+        (["ridge:raw", "prior"], "prior is the floor"),
+        (["ridge:raw", "{runs}"], "is a runs folder, compared with another"),
+        (["ridge:raw", "{runs}/../boards/demo.csv"], "is a board, compared with another"),
+        (["{runs}/jobs", "ridge:raw"], "is no runs folder (no folder jobs in it), no job"),
+        (["{runs}/jobs", "{runs}/work", "--runs", "nowhere"], "is no runs folder (no folder jobs in it), no job"),
         (["ridge:raw", "ridge:rfft", "ridge:raw"], "ridge:raw is named twice"),
         (["{runs}", "{runs}", "--plot", "x.svg"], "--plot is of models"),
         (["nowhere.csv", "nowhere.csv"], "nowhere.csv: No such file"),
@@ -229,10 +238,23 @@ def test_worse_is_exit_3(runs: Path) -> None:
 )
 def test_wrong_use_is_one_line(runs: Path, words: list[str], says: str) -> None:
     """What is wrong, and what to write instead."""
-    done = invoke("compare", *(word.format(runs=runs) for word in words), "--runs", runs)
+    done = invoke("compare", "--runs", runs, *(word.format(runs=runs) for word in words))
     assert isinstance(done.exception, MlbenchError)
     assert says in str(done.exception)
     assert "\n" not in str(done.exception)
+
+
+def test_several_budgets_are_named_with_what_to_say_instead(runs: Path, tmp_path: Path) -> None:
+    """The trials of each, and the folders of jobs, which can be compared."""
+    shutil.copytree(runs / "jobs", tmp_path / "jobs")
+    words = ["run", "demo", "-m", "ridge", "-f", "raw", "--n-trials", "1", "--leaderboards", tmp_path / "boards"]
+    assert invoke(*words, "--runs", tmp_path).exit_code == 0
+    for asked in (["ridge:raw", "ridge:rfft", "--runs", tmp_path], [tmp_path, runs]):
+        said = str(invoke("compare", *asked).exception)
+        assert "on demo was run with several budgets: name the folder of a job instead: " in said
+        folders = re.findall(r"\S+/jobs/\S+", said)
+        assert sorted(re.findall(r"\(n_trials \d\)", said)) == ["(n_trials 1)", "(n_trials 2)"]
+        assert invoke("compare", *folders).exit_code == 0
 
 
 def test_ranks_over_data_sets(runs: Path, tmp_path: Path) -> None:

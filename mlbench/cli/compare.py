@@ -23,6 +23,7 @@ from mlbench.ranking.compare import (
     Entry,
     compare_entries,
     contender,
+    entries_named,
     entries_of,
     lost,
     pair_up,
@@ -82,7 +83,7 @@ def compare(what: tuple[str, ...], runs: Path, limit: str | None, plot: Path | N
     else:
         if twice := next((one for one in what if what.count(one) > 1), None):
             raise UsageError(f"{twice} is named twice: name different ones")
-        contenders = [_contender(one, runs) for one in what]
+        contenders = _contenders(what, runs)
         pairs = _pairs(contenders)
     found = [compare_entries(first, second, names) for first, second in pairs]
     _show(found)
@@ -106,8 +107,8 @@ def _limit(text: str | None) -> tuple[str | None, float]:
         least = float(margin or 0)
     except ValueError:
         least = math.nan
-    if math.isnan(least):
-        raise UsageError(f"--fail-if-worse {text}: the margin {margin!r} is no number")
+    if not least >= 0:
+        raise UsageError(f"--fail-if-worse {text}: the margin {margin!r} is no number from 0 on")
     return metric, least
 
 
@@ -153,20 +154,48 @@ def _is_row(entry: Entry, row: Row) -> bool:
     return same and row["n_trials"] == str(sum(record.n_trials for record in entry.seeds))
 
 
-def _contender(name: str, runs: Path) -> Contender:
-    """A single job's folder, or a model of ``--runs``."""
-    path = Path(name)
-    if (path / RECORD).is_file() or path.name == RECORD:
-        folder = path if path.is_dir() else path.parent
+def _contenders(what: Sequence[str], runs: Path) -> list[Contender]:
+    """Single jobs' folders, and models of ``--runs``; what is not there is said before what is ambiguous."""
+    names = [one for one in what if not _is_job(Path(one))]
+    entries: list[Entry] = []
+    if names:
         try:
-            record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise LedgerError(f"{folder / RECORD}: {error}") from error
-        if record.status != "ok":
-            raise UsageError(f"{folder}: the job ended as {record.status}: there are no figures to compare")
-        entry = Entry(seeds=[record], ledger=Ledger(folder.resolve().parents[1]))
-        return Contender(name=f"{entry.label} ({record.id[:8]})", entries={entry.dataset: entry})
-    return contender(name, entries_of(ReadLedger(runs)))
+            entries = entries_of(ReadLedger(runs))
+        except UsageError:
+            for path in filter(Path.exists, map(Path, names)):
+                raise UsageError(_misplaced(path)) from None
+            raise
+    models = {entry.seeds[0].job["model"] for entry in entries}
+    for name in names:
+        if name.partition(":")[0] not in models and Path(name).exists():
+            raise UsageError(_misplaced(Path(name)))
+        entries_named(name, entries)
+    return [contender(one, entries) if one in names else _job(Path(one)) for one in what]
+
+
+def _misplaced(path: Path) -> str:
+    """Why a file or folder that is there cannot be compared with the others."""
+    if _is_runs(path) or path.suffix == ".csv":
+        kind = "a runs folder" if _is_runs(path) else "a board"
+        return f"{path} is {kind}, compared with another or with a board: for models of a runs folder say --runs"
+    return f"{path} is no runs folder (no folder jobs in it), no job (no {RECORD} in it) and no board (.csv)"
+
+
+def _is_job(path: Path) -> bool:
+    return (path / RECORD).is_file() or path.name == RECORD
+
+
+def _job(path: Path) -> Contender:
+    """The single job of that folder, or of the record in it."""
+    folder = path if path.is_dir() else path.parent
+    try:
+        record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LedgerError(f"{folder / RECORD}: {error}") from error
+    if record.status != "ok":
+        raise UsageError(f"{folder}: the job ended as {record.status}: there are no figures to compare")
+    entry = Entry(seeds=[record], ledger=Ledger(folder.resolve().parents[1]))
+    return Contender(name=f"{entry.label} ({record.id[:8]})", entries={entry.dataset: entry})
 
 
 def _pairs(contenders: Sequence[Contender]) -> list[tuple[Entry, Entry]]:

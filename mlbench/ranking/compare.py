@@ -181,19 +181,32 @@ def _by_row(entries: Iterable[Entry]) -> dict[tuple[str, str], Entry]:
     for entry in entries:
         key = entry.dataset, entry.label
         if key in found:
-            where = found[key].ledger.root
-            raise UsageError(f"{where}: {entry.label} on {entry.dataset} was run with several budgets: keep them apart")
+            raise UsageError(_several(f"{entry.label} on {entry.dataset}", found[key], entry))
         found[key] = entry
     return found
 
 
-def contender(name: str, entries: Sequence[Entry]) -> Contender:
-    """The entries of ``MODEL`` or ``MODEL:FEATURES``, one a data set.
+def _several(what: str, first: Entry, second: Entry) -> str:
+    """The error that a row was run twice: how the two differ, and the folders to name instead."""
+    budgets = [entry.seeds[0].job["budget"] for entry in (first, second)]
+    other = [name for name in sorted(budgets[0]) if budgets[0][name] != budgets[1].get(name)]
+    parts = []
+    for entry, budget in zip((first, second), budgets, strict=True):
+        how = ", ".join(f"{name} {budget.get(name)}" for name in other) or f"data {entry.sha256[:12]}"
+        parts.append(f"{entry.ledger.jobs / entry.seeds[0].id} ({how})")
+    kind = "with several budgets" if other else "on several data sets of that name"
+    return f"{what} was run {kind}: name the folder of a job instead: {' or '.join(parts)}"
+
+
+def entries_named(name: str, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries of ``MODEL`` or ``MODEL:FEATURES``.
 
     Raises:
-        UsageError: None, or several on one data set.
+        UsageError: None.
     """
     model, _, features = name.partition(":")
+    if model == FLOOR:
+        raise UsageError(f"{name} is the floor, which every board shows, and is not compared: name models")
     mine = [
         entry
         for entry in entries
@@ -202,13 +215,22 @@ def contender(name: str, entries: Sequence[Entry]) -> Contender:
     if not mine:
         known = ", ".join(sorted({entry.label.replace(" · ", ":") for entry in entries}))
         raise UsageError(f"no file, folder or model {name!r}: there are {known}")
+    return mine
+
+
+def contender(name: str, entries: Sequence[Entry]) -> Contender:
+    """The entries of ``MODEL`` or ``MODEL:FEATURES``, one a data set.
+
+    Raises:
+        UsageError: None, or several on one data set.
+    """
     by_dataset: dict[str, Entry] = {}
-    for entry in mine:
-        if entry.dataset in by_dataset:
-            both = " and ".join(sorted({by_dataset[entry.dataset].label, entry.label}))
-            raise UsageError(
-                f"{name} on {entry.dataset} is {both}, or several budgets: say MODEL:FEATURES, or other --runs"
-            )
+    for entry in entries_named(name, entries):
+        if (first := by_dataset.get(entry.dataset)) is not None:
+            if first.label != entry.label:
+                both = " or ".join(sorted(one.label.replace(" · ", ":") for one in (first, entry)))
+                raise UsageError(f"{name} on {entry.dataset} has several features: say MODEL:FEATURES, such as {both}")
+            raise UsageError(_several(f"{name} on {entry.dataset}", first, entry))
         by_dataset[entry.dataset] = entry
     return Contender(name=name, entries=by_dataset)
 
