@@ -134,6 +134,25 @@ def test_the_best_model_of_each_label(runs: Path) -> None:
         assert row["best_features"] == "rfft"
 
 
+def test_labels_of_several_boards_are_one_table(runs: Path) -> None:
+    """One header; the first column says whose labels they are."""
+    lines = invoke("leaderboard", "--per-label", "--runs", runs).stdout.splitlines()
+    assert [line for line in lines if "best_model" in line] == lines[:1]
+    rows = list(csv.DictReader(lines))
+    assert next(iter(rows[0])) == "dataset"
+    assert sorted(row["dataset"] for row in rows) == ["demo"] * 12 + ["demo-limit-300"] * 12
+
+
+@pytest.mark.parametrize(
+    "words", [["--per-label", "--tuning"], ["--per-label", "--format", "csv"], ["--tuning", "--format", "table"]]
+)
+def test_no_option_of_the_leaderboard_is_ignored(runs: Path, words: list[str]) -> None:
+    """Two that each print something else are refused; --curves draws beside any of them."""
+    done = invoke("leaderboard", "--runs", runs, *words)
+    assert isinstance(done.exception, UsageError)
+    assert "print different things: give one of them" in str(done.exception)
+
+
 def test_damaged_figures_of_labels_are_not_shown(runs: Path, tmp_path: Path) -> None:
     """Not as fewer labels, or other values, but as one line; a comparison goes without labels."""
     shutil.copytree(runs / "jobs", tmp_path / "jobs")
@@ -147,7 +166,7 @@ def test_damaged_figures_of_labels_are_not_shown(runs: Path, tmp_path: Path) -> 
 
 def test_labels_are_no_formulas() -> None:
     """A label's name is data of strangers, too."""
-    assert to_label_csv([{**dict.fromkeys(LABEL_COLUMNS, ""), "label": "=1+1"}]).splitlines()[1].startswith("'=1+1,")
+    assert to_label_csv([{**dict.fromkeys(LABEL_COLUMNS, ""), "label": "=1+1"}]).splitlines()[1].startswith(",'=1+1,")
 
 
 def test_a_board_whose_jobs_are_elsewhere(runs: Path, tmp_path: Path) -> None:

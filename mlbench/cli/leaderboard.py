@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from mlbench.cli.options import runs_option
 from mlbench.cli.plot import plot_board
@@ -35,6 +36,11 @@ def leaderboard_command(
     datasets: tuple[str, ...], form: str, curves: Path | None, tuning: bool, per_label: bool, runs: Path
 ) -> None:
     """Print the leaderboards of finished jobs: one for each data set and budget."""
+    chosen = click.get_current_context().get_parameter_source("form") is not ParameterSource.DEFAULT
+    given = {"--per-label": per_label, "--tuning": tuning, "--format": chosen}
+    instead = [name for name in given if given[name]]
+    if len(instead) > 1:
+        raise UsageError(f"{' and '.join(instead)} print different things: give one of them")
     ledger = ReadLedger(runs)
     found = boards(ledger.records())
     if not found:
@@ -46,13 +52,14 @@ def leaderboard_command(
     found = {key: records for key, records in found.items() if not datasets or key[0] in datasets}
     if curves is not None:
         plot_board(found, ledger, curves)
+    if per_label:
+        labels = [row for records in found.values() for row in best_of_labels(records, ledger)]
+        click.echo(to_label_csv(labels), nl=False)
+        return
     for records in found.values():
-        rows = leaderboard(records)
-        if per_label:
-            click.echo(to_label_csv(best_of_labels(records, ledger)), nl=False)
-        elif tuning:
+        if tuning:
             show_tuning(records)
         elif form == "table":
-            show_board(rows)
+            show_board(leaderboard(records))
         else:
-            click.echo(WRITERS[form](rows), nl=False)
+            click.echo(WRITERS[form](leaderboard(records)), nl=False)

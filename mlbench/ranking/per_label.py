@@ -12,7 +12,7 @@ from mlbench.running.drive import LIMITS, PER_LABEL
 from mlbench.running.ledger import Ledger, Record, file_sha256
 
 SHARED = ("label", "n_positives_train", "n_positives_test")
-COLUMNS = (*SHARED, "best_model", "best_features", "average_precision", *LIMITS)
+COLUMNS = ("dataset", *SHARED, "best_model", "best_features", "average_precision", *LIMITS)
 
 
 def best_of_labels(records: Iterable[Record], ledger: Ledger) -> list[dict[str, str]]:
@@ -31,6 +31,7 @@ def best_of_labels(records: Iterable[Record], ledger: Ledger) -> list[dict[str, 
             continue
         for row in _rows(ledger, record):
             mine = {name: row.get(name, "") for name in (*SHARED, "average_precision", *LIMITS)}
+            mine["dataset"] = record.dataset["name"]
             mine |= {"best_model": record.job["model"], "best_features": record.job["features"]}
             if not mine["average_precision"]:
                 mine |= {"best_model": "", "best_features": ""}
