@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
 from mlbench.metrics import DIRECTIONS
 from mlbench.ranking.leaderboard import Row, board_key, leaderboard, to_csv, write_text
+from mlbench.ranking.replaced import replaced
 from mlbench.ranking.views import to_markdown
 from mlbench.registry.catalog import discover
 from mlbench.running.drive import drive
 from mlbench.running.executors import InlineExecutor, process_pool
 from mlbench.running.isolate import usable_cpus
-from mlbench.running.ledger import Ledger
+from mlbench.running.ledger import Ledger, Record
 from mlbench.running.plan import Budget, Job
 from mlbench.running.request import DEMO, DEVICES, REFITS, DatasetRequest, Request, check_budget, plan
 from mlbench.running.suites import n_bytes, read_suite, seconds
@@ -129,7 +131,10 @@ def run(
         raise
     executor.shutdown()
 
-    for name, rows in _boards(todo, ReadLedger(runs)).items():
+    there = list(ReadLedger(runs).records())
+    for name, rows in _boards(todo, there).items():
+        if older := replaced(leaderboards / f"{name}.csv", rows, there, ledger):
+            click.echo(f"warning: {older}", err=True)
         write_text(leaderboards / f"{name}.csv", to_csv(rows))
         write_text(leaderboards / f"{name}.md", to_markdown(rows))
         show_board(rows)
@@ -167,9 +172,8 @@ def _request(datasets: tuple[str, ...], suite: Path | None, options: dict[str, A
     )
 
 
-def _boards(jobs: list[Job], ledger: Ledger) -> dict[str, list[Row]]:
+def _boards(jobs: list[Job], records: Sequence[Record]) -> dict[str, list[Row]]:
     """The board of each data set: these jobs, and what else the ledger holds of same data and budget."""
-    records = list(ledger.records())
     rows = {}
     for job in jobs:
         if job.source.name not in rows:
