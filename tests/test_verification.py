@@ -260,6 +260,28 @@ def test_labels_that_are_not_found(job: Path, catalog: Catalog) -> None:
     assert len(verify_runs(job.parents[1], finder).differences) == 1
 
 
+def test_nothing_recomputed_is_not_all_fine(job: Path, monkeypatch: pytest.MonkeyPatch, catalog: Catalog) -> None:
+    """The last line says that no figure was recomputed, and why; so of jobs that failed, and of no job."""
+    monkeypatch.setattr("mlbench.cli.verify.discover", lambda: replace(catalog, datasets={}))
+    runs = job.parents[1]
+    bare = f"{runs}: files are as they were written, but no figure was recomputed: "
+
+    code, out, err = call("verify", runs)
+
+    assert (code, out.splitlines()[-1]) == (0, f"{bare}the labels were not found: see above")
+    assert err == f"{BOARD}: figures not recomputed: give --data PATH\n"
+    shutil.rmtree(job)
+    assert call("verify", runs)[1].splitlines()[-1] == f"{runs}: no finished job, nothing to verify"
+
+
+def test_only_failed_jobs_are_not_all_fine(finished: Path, tmp_path: Path) -> None:
+    """Without scores there is no figure to recompute."""
+    failed = next(one for one in Ledger(finished / "runs").folders() if read_record(one).status != "ok")
+    shutil.copytree(failed, tmp_path / "jobs" / failed.name)
+
+    assert call("verify", tmp_path)[1].splitlines()[-1].endswith("no figure was recomputed: no job has scores")
+
+
 def test_labels_are_found_by_fingerprint(tmp_path: Path, job: Path, catalog: Catalog) -> None:
     """``--data`` finds a data set whatever it is called there; another one is said not to be it."""
     rng = np.random.default_rng(0)

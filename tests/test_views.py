@@ -112,6 +112,15 @@ def test_footnotes_of_groups_and_seeds() -> None:
     assert "Floor" not in text
 
 
+def test_rows_of_different_seeds_are_not_called_alike() -> None:
+    """A board on which one model has four seeds and another one says so."""
+    seeds = [record(0.5, seed=seed) for seed in range(4)]
+
+    text = "\n".join(footnotes(leaderboard([*seeds, record(0.4, model="other")])))
+
+    assert "scored once on test; 1 to 4 seeds." in text
+
+
 def test_an_empty_board() -> None:
     """No rows give a table without rows and no footnotes."""
     assert footnotes([]) == []

@@ -13,7 +13,7 @@ from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
 from mlbench.ranking.board_checks import verify_board, whole_records
 from mlbench.ranking.labels import Finder
-from mlbench.ranking.verification import verify_runs
+from mlbench.ranking.verification import Verified, verify_runs
 from mlbench.registry.catalog import discover
 from mlbench.running.request import DatasetRequest
 
@@ -50,13 +50,15 @@ def verify(
     read = ReadOptions(labels=labels, groups=groups, split=split)
     with making() as progress:
         finder = Finder(discover(), [DatasetRequest(name=name, options=read) for name in data], progress)
-    differences, counts = [], []
+    differences, counts, bare = [], [], []
     for folder in runs:
         found = verify_runs(folder, finder)
         for note in found.notes:
             click.echo(note, err=True)
         differences += found.differences
         counts.append(f"{folder}: {found.jobs} jobs, {found.files} files, {found.recomputed} jobs recomputed")
+        if not found.recomputed:
+            bare.append(f"{folder}: {_not_recomputed(found)}")
     at_hand = compared or tuple(runs)
     records = whole_records(at_hand) if at_hand else None
     if boards and records is None:
@@ -69,8 +71,19 @@ def verify(
         click.echo(line)
     for line in counts:
         click.echo(line)
-    click.echo(f"differences: {len(differences)}" if differences else "all fine")
+    if differences:
+        click.echo(f"differences: {len(differences)}")
+    else:
+        click.echo("\n".join(bare) or "all fine")
     sys.exit(EXIT_DIFFERENCE if differences else 0)
+
+
+def _not_recomputed(found: Verified) -> str:
+    """What a check without a single figure is worth, and why there was none."""
+    if not found.jobs:
+        return "no finished job, nothing to verify"
+    why = "the labels were not found: see above" if found.notes else "no job has scores"
+    return f"files are as they were written, but no figure was recomputed: {why}"
 
 
 def _sorted_out(paths: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:

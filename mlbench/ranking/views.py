@@ -77,10 +77,10 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     if floor is not None:
         lines.append(f"Floor ({FLOOR}): micro AP {_figure(floor, 'average_precision_micro')}.")
     trials = max(int(row["n_trials"]) // max(1, int(row["n_seeds"])) for row in rows)
-    seeds = max(int(row["n_seeds"]) for row in rows)
-    lines.append(
-        f"Budget: {trials} trials a model, tuned on valid, scored once on test; {seeds} seed{'s' * (seeds > 1)}."
-    )
+    n_seeds = [int(row["n_seeds"]) for row in rows]
+    fewest, most = min(n_seeds), max(n_seeds)
+    seeds = f"{most} seed{'s' * (most > 1)}" if fewest == most else f"{fewest} to {most} seeds"
+    lines.append(f"Budget: {trials} trials a model, tuned on valid, scored once on test; {seeds}.")
     if any(row["average_precision_micro_low"] for row in rows):
         drawn = f"{first['n_groups']} groups" if first["n_groups"] else f"{first['n_test']} rows"
         lines.append(
