@@ -128,6 +128,7 @@ def known(train, valid, right, context, reports=None):
 def test_boosting_stops_once_nothing_gets_better(monkeypatch):
     """The best round is kept, ``PATIENCE`` later it ends; a label that is still for long stops by itself."""
     monkeypatch.setattr(boosting, "PATIENCE", 70)
+    monkeypatch.setattr(boosting, "LABEL_PATIENCE", 40)
     train, valid = rows(), rows(seed=1)
     reports = {}
     context = FitContext(seed=0, valid=valid, threads=2, on_report=lambda step, s: reports.__setitem__(step, s.copy()))

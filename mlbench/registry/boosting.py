@@ -40,9 +40,9 @@ PARTS_AT_LEAST = 8
 ROUNDS_AT_ONCE = 5
 MAX_ROUNDS = 200
 ROUNDS_WITHOUT_VALID = 60
-PATIENCE = 25
+PATIENCE = 20
 """Rounds without a better validation score before a trial stops."""
-LABEL_PATIENCE = 40
+LABEL_PATIENCE = 60
 """Rounds without a better validation score of any of its labels before a part stops growing."""
 STOPPED = "stopped"
 """What a trial keeps for a refit: the rounds of the labels that stopped growing."""

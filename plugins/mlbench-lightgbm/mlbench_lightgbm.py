@@ -36,9 +36,9 @@ BINNING: dict[str, Any] = {
 }
 
 DEFAULTS: dict[str, Any] = {
-    "learning_rate": 0.15,
-    "num_leaves": 10,
-    "min_data_in_leaf": 5,
+    "learning_rate": 0.08,
+    "num_leaves": 20,
+    "min_data_in_leaf": 10,
     "feature_fraction": 0.3,
     "lambda_l2": 1.0,
 }
@@ -47,9 +47,9 @@ DEFAULTS: dict[str, Any] = {
 def suggest(trial: Trial) -> dict[str, Any]:
     """The search space."""
     return {
-        "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.4, log=True),
-        "num_leaves": trial.suggest_int("num_leaves", 3, 31, log=True),
-        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 1, 50, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.2, log=True),
+        "num_leaves": trial.suggest_int("num_leaves", 8, 48, log=True),
+        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 3, 50, log=True),
         "feature_fraction": trial.suggest_float("feature_fraction", 0.1, 1.0, log=True),
         "lambda_l2": trial.suggest_float("lambda_l2", 0.1, 20.0, log=True),
     }

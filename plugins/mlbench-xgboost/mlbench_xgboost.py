@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
     from mlbench import Scores
 
+MAX_LEAVES = 32
+"""Without a limit trees of depth 7 take twice as long, for .005 of micro average precision on yeast."""
+
 DEFAULTS: dict[str, Any] = {
-    "learning_rate": 0.15,
-    "max_depth": 4,
+    "learning_rate": 0.1,
+    "max_depth": 5,
     "min_child_weight": 0.1,
     "subsample": 0.8,
     "colsample_bytree": 0.5,
@@ -33,15 +36,15 @@ DEFAULTS: dict[str, Any] = {
 def suggest(trial: Trial) -> dict[str, Any]:
     """The search space."""
     return {
-        "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.4, log=True),
-        "max_depth": trial.suggest_int("max_depth", 2, 7),
+        "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.25, log=True),
+        "max_depth": trial.suggest_int("max_depth", 3, 8),
         # A sum of p(1 - p): with rare labels the usual 1.0 already forbids most splits.
         "min_child_weight": trial.suggest_float("min_child_weight", 0.01, 5.0, log=True),
         "subsample": trial.suggest_float("subsample", 0.5, 1.0),
         "colsample_bytree": trial.suggest_float("colsample_bytree", 0.1, 1.0, log=True),
         "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 20.0, log=True),
         # The cost of a tree is its histograms; few bins are often as good as the usual 256.
-        "max_bin": trial.suggest_categorical("max_bin", [32, 64]),
+        "max_bin": trial.suggest_categorical("max_bin", [16, 32]),
     }
 
 
@@ -104,6 +107,7 @@ def fit(prepared: tuple[Split, Plan], params: dict[str, Any], context: FitContex
         **params,
         "objective": "binary:logistic",
         "tree_method": "hist",
+        "max_leaves": MAX_LEAVES,
         "multi_strategy": "one_output_per_tree",
         "device": context.device,
         "verbosity": 1,
