@@ -42,7 +42,7 @@ MAX_ROUNDS = 200
 ROUNDS_WITHOUT_VALID = 60
 PATIENCE = 20
 """Rounds without a better validation score before a trial stops."""
-LABEL_PATIENCE = 60
+LABEL_PATIENCE = 30
 """Rounds without a better validation score of any of its labels before a part stops growing."""
 STOPPED = "stopped"
 """What a trial keeps for a refit: the rounds of the labels that stopped growing."""
