@@ -17,10 +17,11 @@ number of threads.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,9 @@ STOPPED = "stopped"
 """What a trial keeps for a refit: the rounds of the labels that stopped growing."""
 SCORING_SHARE = 0.3
 """Scoring whole parts takes up to this share of the time that growing took."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -209,9 +213,9 @@ def boost(plan: Plan, context: FitContext, new_booster: Callable[[int, Part, int
     inner = max(1, threads // max(1, len(plan.parts)))
     # Constant labels keep their share.
     current = np.tile(plan.share.astype(np.float32), (0 if context.valid is None else len(context.valid), 1))
-    with ThreadPoolExecutor(threads) as pool:
-        boosters = list(pool.map(lambda i: new_booster(i, plan.parts[i], inner), range(len(plan.parts))))
-        best = _grow(plan, context, boosters, current, pool) if boosters else 0
+    with _Lanes(threads, len(plan.parts)) as lanes:
+        boosters = lanes.each(lambda i: new_booster(i, plan.parts[i], inner), range(len(plan.parts)))
+        best = _grow(plan, context, boosters, current, lanes) if boosters else 0
 
     def scorer(X: Matrix) -> Scores:
         scores = np.tile(plan.share.astype(np.float32), (X.shape[0], 1))
@@ -224,8 +228,37 @@ def boost(plan: Plan, context: FitContext, new_booster: Callable[[int, Part, int
     return scorer
 
 
+class _Lanes:
+    """Threads to which boosters keep: on another thread XGBoost would compute anew what it knows of the train rows."""
+
+    def __init__(self, threads: int, n: int) -> None:
+        self.pools = [ThreadPoolExecutor(1) for _ in range(max(1, min(threads, n)))]
+        self.lane = [i % len(self.pools) for i in range(n)]
+
+    def each(self, work: Callable[[int], T], numbers: Iterable[int]) -> list[T]:
+        """What the work gives for each number, on its thread."""
+        futures = [self.pools[self.lane[i]].submit(work, i) for i in numbers]
+        return [future.result() for future in futures]
+
+    def balance(self, numbers: Iterable[int]) -> None:
+        """Move as few of these as it takes to give every thread as many."""
+        lanes: list[list[int]] = [[] for _ in self.pools]
+        for i in numbers:
+            lanes[self.lane[i]].append(i)
+        while len(longest := max(lanes, key=len)) > len(shortest := min(lanes, key=len)) + 1:
+            shortest.append(longest.pop())
+            self.lane[shortest[-1]] = lanes.index(shortest)
+
+    def __enter__(self) -> _Lanes:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        for pool in self.pools:
+            pool.shutdown(cancel_futures=True)
+
+
 def _grow(
-    plan: Plan, context: FitContext, boosters: Sequence[Booster], current: NDArray[np.float32], pool: ThreadPoolExecutor
+    plan: Plan, context: FitContext, boosters: Sequence[Booster], current: NDArray[np.float32], lanes: _Lanes
 ) -> int:
     """The best number of rounds, with at least as many grown, or as many as a label took that stopped before."""
     valid, k = context.valid, len(plan.share)
@@ -235,8 +268,9 @@ def _grow(
     label_best, label_step = np.full(k, -1.0), np.zeros(k, dtype=int)
     best, best_value = 0, -1.0
     for step, rounds in steps(context):
-        active = np.flatnonzero(growing)
-        found = pool.map(lambda i, rounds=rounds: boosters[i].grow(rounds), active)
+        active: list[int] = np.flatnonzero(growing).tolist()
+        lanes.balance(active)
+        found = lanes.each(partial(_more, boosters, rounds), active)
         for i, scores in zip(active, found, strict=True):
             if scores is not None:
                 current[:, plan.parts[i].labels] = scores.reshape(len(current), -1)
@@ -255,7 +289,7 @@ def _grow(
         label_best[better], label_step[better] = values[better], step
         # A label that no validation row has cannot say when to stop.
         going = np.isnan(values) | (step - label_step < LABEL_PATIENCE)
-        for i in np.flatnonzero(growing):
+        for i in active:
             part = plan.parts[i]
             if not going[part.labels].any():
                 growing[i] = False
@@ -263,6 +297,10 @@ def _grow(
         if not growing.any():
             break
     return best
+
+
+def _more(boosters: Sequence[Booster], rounds: int, number: int) -> Scores | None:
+    return boosters[number].grow(rounds)
 
 
 def steps(context: FitContext) -> Iterator[tuple[int, int]]:

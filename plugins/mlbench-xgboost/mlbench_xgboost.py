@@ -67,7 +67,11 @@ def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[
         )
         if context.valid is None:
             return rows, None
-        return rows, xgboost.QuantileDMatrix(part.seen(context.valid.X), ref=rows, max_bin=max_bin, nthread=1)
+        valid = part.seen(context.valid.X)
+        if not isinstance(valid, np.ndarray):
+            # To read binned sparse rows XGBoost searches for each of their features; that took longer than the trees.
+            return rows, xgboost.DMatrix(valid, nthread=1)
+        return rows, xgboost.QuantileDMatrix(valid, ref=rows, max_bin=max_bin, nthread=1)
 
     if max_bin not in plan.cache:
         with ThreadPoolExecutor(context.threads) as pool:
