@@ -1,6 +1,8 @@
 """Boosting of many labels: which rows and features a label gets, and when it stops."""
 
+import threading
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -139,6 +141,29 @@ def test_boosting_stops_once_nothing_gets_better(monkeypatch):
     assert sorted(booster.rounds for booster in boosters)[:4] == [45] * 4
     assert context.keep[boosting.STOPPED] == {**dict.fromkeys("0123", 45), "4": 80}
     np.testing.assert_array_equal(scorer(valid.Y), valid.Y)
+
+
+def test_boosters_keep_their_thread(monkeypatch):
+    """On another thread XGBoost computes the train rows' margins anew: one moves only to an idle thread."""
+    monkeypatch.setattr(boosting, "PATIENCE", 70)
+    monkeypatch.setattr(boosting, "LABEL_PATIENCE", 40)
+    threads = [[] for _ in range(5)]
+
+    class Traced(Known):
+        def grow(self, rounds):
+            threads[self.part.labels[0]].append(threading.get_ident())
+            return super().grow(rounds)
+
+    train, valid = rows(), rows(seed=1)
+    right = [40, 1, 40, 1, 40]
+    context = FitContext(seed=0, valid=valid, threads=2)
+    boost(plan(train, context, screen_sparse=False), context, lambda i, part, n: Traced(part, valid, right[i]))
+    rounds = [len(found) for found in threads]
+    assert rounds[1] == rounds[3] < min(rounds[0], rounds[2], rounds[4])
+    # The other two stop: of the three on the first thread one moves, once.
+    assert threads[0][0] == threads[2][0] == threads[4][0] != threads[1][0] == threads[3][0]
+    assert sum(a != b for found in threads for a, b in pairwise(found)) == 1
+    assert {threads[label][-1] for label in (0, 2, 4)} == {threads[0][0], threads[1][0]}
 
 
 def test_a_refit_repeats_what_was_grown():

@@ -11,8 +11,8 @@ from mlbench.cli.options import runs_option
 from mlbench.cli.plot import plot_board
 from mlbench.cli.reading import ReadLedger
 from mlbench.cli.tables import show_board, show_tuning
-from mlbench.errors import UnknownName, UsageError
-from mlbench.ranking.leaderboard import boards, leaderboard, to_csv
+from mlbench.errors import UsageError
+from mlbench.ranking.leaderboard import chosen_boards, leaderboard, to_csv
 from mlbench.ranking.per_label import best_of_labels
 from mlbench.ranking.per_label import to_csv as to_label_csv
 from mlbench.ranking.views import to_html, to_markdown
@@ -42,14 +42,7 @@ def leaderboard_command(
     if len(instead) > 1:
         raise UsageError(f"{' and '.join(instead)} print different things: give one of them")
     ledger = ReadLedger(runs)
-    found = boards(ledger.records())
-    if not found:
-        raise UsageError(f"no finished job in {runs}: start with `mlbench run`")
-    names = [name for name, _ in found]
-    for asked in datasets:
-        if asked not in names:
-            raise UnknownName("leaderboard", asked, names)
-    found = {key: records for key, records in found.items() if not datasets or key[0] in datasets}
+    found = chosen_boards(ledger, datasets)
     if curves is not None:
         plot_board(found, ledger, curves)
     if per_label:

@@ -11,9 +11,9 @@ from mlbench.cli.options import data_option, runs_option, table_options
 from mlbench.cli.reading import ReadLedger
 from mlbench.cli.tables import show_table
 from mlbench.data.formats import ReadOptions
-from mlbench.errors import UnknownName, UsageError
+from mlbench.errors import UsageError
 from mlbench.ranking.labels import Finder
-from mlbench.ranking.leaderboard import boards
+from mlbench.ranking.leaderboard import chosen_boards
 from mlbench.ranking.rescoring import find_metric, rescore
 from mlbench.ranking.views import ABSENT
 from mlbench.registry.catalog import discover
@@ -48,13 +48,7 @@ def score(
     """
     wanted = find_metric(metric)
     ledger = ReadLedger(runs)
-    found = boards(ledger.records())
-    if not found:
-        raise UsageError(f"no finished job in {runs}: start with `mlbench run`")
-    names = [name for name, _ in found]
-    for asked in datasets:
-        if asked not in names:
-            raise UnknownName("data set with finished jobs", asked, set(names))
+    found = chosen_boards(ledger, datasets)
     read = ReadOptions(labels=labels, groups=groups, split=split)
     with making() as progress:
         finder = Finder(discover(), [DatasetRequest(name=name, options=read) for name in data], progress)
@@ -67,8 +61,6 @@ def score(
 
     arrow, shown = ARROWS[wanted.direction], False
     for (name, _), records in found.items():
-        if datasets and name not in datasets:
-            continue
         rows = rescore(wanted, records, ledger, finder, note)
         if rows:
             shown = True

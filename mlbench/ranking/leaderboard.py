@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from packaging.version import InvalidVersion, Version
 
-from mlbench.errors import DataError
+from mlbench.errors import DataError, UnknownName, UsageError
 from mlbench.ranking.intervals import fold_seeds, rank_ranges
 from mlbench.running.bootstrap import interval
-from mlbench.running.ledger import Record
+from mlbench.running.ledger import Ledger, Record
 from mlbench.running.plan import PROTOCOL
 
 COLUMNS = (
@@ -91,6 +91,23 @@ def boards(records: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:
         if record.job["protocol"] == PROTOCOL:
             together[record.dataset["name"], board_key(record.job)].append(record)
     return dict(sorted(together.items()))
+
+
+def chosen_boards(ledger: Ledger, datasets: Collection[str] = ()) -> dict[tuple[str, str], list[Record]]:
+    """``boards`` of a ledger, of those data sets or of all.
+
+    Raises:
+        UsageError: There is no finished job.
+        UnknownName: There is none of one of the data sets.
+    """
+    found = boards(ledger.records())
+    if not found:
+        raise UsageError(f"no finished job in {ledger.root}: start with `mlbench run`")
+    names = [name for name, _ in found]
+    for asked in datasets:
+        if asked not in names:
+            raise UnknownName("leaderboard", asked, names)
+    return {key: records for key, records in found.items() if not datasets or key[0] in datasets}
 
 
 def board_key(identity: Mapping[str, Any]) -> str:

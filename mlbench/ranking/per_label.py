@@ -6,10 +6,9 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from mlbench.errors import LedgerError
 from mlbench.ranking.leaderboard import no_formula, records_of_rows, shown_record
 from mlbench.running.drive import LIMITS, PER_LABEL
-from mlbench.running.ledger import Ledger, Record, file_sha256
+from mlbench.running.ledger import Ledger, Record
 
 SHARED = ("label", "n_positives_train", "n_positives_test")
 COLUMNS = ("dataset", *SHARED, "best_model", "best_features", "average_precision", *LIMITS)
@@ -29,7 +28,7 @@ def best_of_labels(records: Iterable[Record], ledger: Ledger) -> list[dict[str, 
     for record in map(shown_record, records_of_rows(records)):
         if record.status != "ok":
             continue
-        for row in _rows(ledger, record):
+        for row in ledger.rows(record, PER_LABEL):
             mine = {name: row.get(name, "") for name in (*SHARED, "average_precision", *LIMITS)}
             mine["dataset"] = record.dataset["name"]
             mine |= {"best_model": record.job["model"], "best_features": record.job["features"]}
@@ -48,15 +47,3 @@ def to_csv(rows: Sequence[dict[str, str]]) -> str:
     writer.writeheader()
     writer.writerows({name: no_formula(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
-
-
-def _rows(ledger: Ledger, record: Record) -> list[dict[str, str]]:
-    path = ledger.jobs / record.id / PER_LABEL
-    try:
-        if file_sha256(path) == record.files.get(PER_LABEL):
-            with path.open(encoding="utf-8", newline="") as stream:
-                return list(csv.DictReader(stream))
-        reason = "its checksum does not fit"
-    except OSError as error:
-        reason = error.strerror or str(error)
-    raise LedgerError(f"{path}: {reason}: delete {path.parent} and run again")

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mlbench.errors import LedgerError, UnknownName, UsageError, one_line
+from mlbench.errors import UnknownName, UsageError, one_line
 from mlbench.metrics import DIRECTIONS, Labels, figures
 from mlbench.ranking.labels import Finder, Missing
 from mlbench.registry.specs import Scores
 from mlbench.running.drive import raw_scores
 from mlbench.running.job import SCORES_TEST, SCORES_VALID
-from mlbench.running.ledger import Ledger, Record, file_sha256
+from mlbench.running.ledger import Ledger, Record
 
 PREFIX = "sklearn.metrics:"
 PROBABILITIES = ("log_loss", "d2_log_loss_score")
@@ -158,7 +158,7 @@ def _computed(
     assert record.threshold is not None
     values: list[float | None] = []
     for name, split in ((SCORES_VALID, dataset.valid), (SCORES_TEST, dataset.test)):
-        scores = _scores(ledger, record, name, split.Y)
+        scores = raw_scores(ledger.file(record, name), split.Y)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
@@ -171,14 +171,3 @@ def _computed(
         for warning in caught:
             note(f"{metric.name}: {one_line(warning.message)}")
     return values[0], values[1]
-
-
-def _scores(ledger: Ledger, record: Record, name: str, Y: Labels) -> Scores:
-    path = ledger.jobs / record.id / name
-    try:
-        if file_sha256(path) == record.files.get(name):
-            return raw_scores(path, Y)
-        reason = "its checksum does not fit"
-    except OSError as error:
-        reason = error.strerror or str(error)
-    raise LedgerError(f"{path}: {reason}: delete {path.parent} and run again")

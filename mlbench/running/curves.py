@@ -14,10 +14,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbench.errors import LedgerError
 from mlbench.metrics import Labels, average_precision, precision_recall_curve
 from mlbench.registry.specs import Scores
-from mlbench.running.ledger import Ledger, Record, file_sha256
+from mlbench.running.ledger import Ledger, Record
 
 CURVES = "curves.json"
 MOST_ROWS = 10_000
@@ -60,12 +59,5 @@ def read_curves(ledger: Ledger, record: Record) -> dict[str, Curve] | None:
     """
     if CURVES not in record.files:
         return None
-    path = ledger.jobs / record.id / CURVES
-    try:
-        if file_sha256(path) == record.files[CURVES]:
-            curves: dict[str, Curve] = json.loads(path.read_text(encoding="utf-8"))
-            return curves
-        reason = "its checksum does not fit"
-    except OSError as error:
-        reason = error.strerror or str(error)
-    raise LedgerError(f"{path}: {reason}: delete {path.parent} and run again")
+    curves: dict[str, Curve] = json.loads(ledger.file(record, CURVES).read_text(encoding="utf-8"))
+    return curves

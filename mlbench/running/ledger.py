@@ -9,6 +9,7 @@ can go on from there.
 from __future__ import annotations
 
 import contextlib
+import csv
 import fcntl
 import hashlib
 import json
@@ -159,6 +160,28 @@ class Ledger:
         except OSError as error:
             raise LedgerError(f"{path}: cannot be read: {error.strerror or error}") from error
         return record
+
+    def file(self, record: Record, name: str) -> Path:
+        """A file beside a record.
+
+        Raises:
+            LedgerError: It is not the file that the record was made with.
+        """
+        path = self.jobs / record.id / name
+        try:
+            if file_sha256(path) == record.files.get(name):
+                return path
+            reason = "its checksum does not fit"
+        except OSError as error:
+            reason = error.strerror or str(error)
+        raise LedgerError(f"{path}: {reason}: delete {path.parent} and run again")
+
+    def rows(self, record: Record, name: str) -> list[dict[str, str]]:
+        """The rows of a CSV beside a record; none where the record has no such file."""
+        if name not in record.files:
+            return []
+        with self.file(record, name).open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
 
     def tidy(self, job_id: str) -> Record | None:
         """``load`` for who is about to run the job: what is no finished job is put aside as ``<id>.corrupt-…``."""

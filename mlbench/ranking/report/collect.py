@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from mlbench.errors import LedgerError, UnknownName, UsageError
 from mlbench.metrics import DIRECTIONS
-from mlbench.ranking.leaderboard import Row, boards, leaderboard, records_of_rows, shown_record
+from mlbench.ranking.leaderboard import Row, chosen_boards, leaderboard, records_of_rows, shown_record
 from mlbench.ranking.views import footnotes, warnings
 from mlbench.running.curves import read_curves
 from mlbench.running.drive import PER_LABEL, TRIALS
-from mlbench.running.ledger import Ledger, Record, file_sha256
+from mlbench.running.ledger import Ledger, Record
 from mlbench.running.plan import FLOOR
 
 COSTS = ("prepare_seconds", "tune_seconds", "fit_seconds")
@@ -138,15 +136,9 @@ def collect(ledger: Ledger, datasets: Sequence[str] = ()) -> list[Board]:
         UnknownName: No finished job is of that data set.
         LedgerError: A file of a job is not the one of its record.
     """
-    found = boards(ledger.records())
-    if not found:
-        raise UsageError(f"no finished job in {ledger.root}: start with `mlbench run`")
+    found = chosen_boards(ledger, datasets)
     names = [name for name, _ in found]
-    for asked in datasets:
-        if asked not in names:
-            raise UnknownName("leaderboard", asked, names)
-    chosen = [(name, records) for (name, _), records in found.items() if not datasets or name in datasets]
-    return [_board(name, records, ledger, several=names.count(name) > 1) for name, records in chosen]
+    return [_board(name, records, ledger, several=names.count(name) > 1) for (name, _), records in found.items()]
 
 
 def best_so_far(trials: Sequence[Trial], *, minimize: bool) -> list[float | None]:
@@ -219,25 +211,10 @@ def _beats(other: tuple[float, float], point: tuple[float, float]) -> bool:
     return other != point and other[0] <= point[0] and other[1] >= point[1]
 
 
-def _lines(ledger: Ledger, record: Record, name: str) -> list[dict[str, str]]:
-    """The rows of a CSV beside the record; none where the record has no such file."""
-    if name not in record.files:
-        return []
-    path = ledger.jobs / record.id / name
-    try:
-        if file_sha256(path) == record.files[name]:
-            with path.open(newline="", encoding="utf-8") as file:
-                return list(csv.DictReader(file))
-        reason = "its checksum does not fit"
-    except OSError as error:
-        reason = error.strerror or str(error)
-    raise LedgerError(f"{path}: {reason}: delete {path.parent} and run again")
-
-
 def _trials(ledger: Ledger, record: Record) -> list[Trial]:
     return [
         Trial(number=int(line["number"]), state=line["state"], value=float(line["value"]) if line["value"] else None)
-        for line in _lines(ledger, record, TRIALS)
+        for line in ledger.rows(record, TRIALS)
     ]
 
 
@@ -247,7 +224,7 @@ def _per_label(ledger: Ledger, record: Record) -> list[tuple[Label, float | None
             Label(name=line["label"], n_train=int(line["n_positives_train"]), n_test=int(line["n_positives_test"])),
             float(line["average_precision"]) if line["average_precision"] else None,
         )
-        for line in _lines(ledger, record, PER_LABEL)
+        for line in ledger.rows(record, PER_LABEL)
     ]
 
 
