@@ -23,8 +23,8 @@ import pandas as pd
 
 MODELS = "ridge,logistic,xgboost,lightgbm,mlp"
 FIGURES = ("average_precision_micro", "average_precision_macro")
-ALLOWED = 0.01
-"""By how much the micro average precision of one of ours may be lower."""
+ALLOWED = {"xgboost": 0.005, "lightgbm": 0.005}
+"""By how much an average precision of one of ours may be lower; of the other models .01, and micro only."""
 
 
 def timed(command: list[str]) -> tuple[float, str]:
@@ -80,10 +80,16 @@ def main() -> None:
     for figure in FIGURES:
         lead = means[figure]["mlbench"] - means[figure]["script"]
         print(f"{figure}, ours minus the script's: " + ", ".join(f"{m} {v:+.4f}" for m, v in lead.items()))
-    behind = means[FIGURES[0]]["mlbench"] - means[FIGURES[0]]["script"]
     if not asked.small:  # a few trials on the demo say nothing about average precision
-        late = behind[behind < -ALLOWED]
-        print(f"models that are behind by more than {ALLOWED}: {', '.join(late.index) or 'none'}")
+        behind = [
+            f"{model} ({figure})"
+            for figure in FIGURES
+            for model, lead in (means[figure]["mlbench"] - means[figure]["script"]).items()
+            if lead < -ALLOWED.get(str(model), 0.01 if figure == FIGURES[0] else np.inf)
+        ]
+        print(
+            f"behind by more than .005 (trees, micro and macro) or .01 (others, micro): {', '.join(behind) or 'none'}"
+        )
     medians = {who: float(np.median(times)) for who, times in seconds.items()}
     print(f"whole commands, medians: script {medians['script']:.1f} s, mlbench {medians['mlbench']:.1f} s")
     print(f"ratio: {medians['script'] / medians['mlbench']:.2f}")

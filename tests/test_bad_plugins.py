@@ -211,6 +211,37 @@ def test_a_trial_that_hangs_costs_a_trial_not_the_study(tmp_path: Path) -> None:
     assert (row["n_trials"], row["n_trials_failed"], row["status"]) == ("3", "1", "ok")
 
 
+def test_a_refit_knows_its_deadline(tmp_path: Path) -> None:
+    """A model that uses all the time it has stops by itself at the refit, too: no tuned study is lost for it."""
+    code = """
+    import time
+    import numpy as np
+    from mlbench import ModelSpec, hookimpl
+
+    def fit(train, params, context):
+        if context.valid is None:
+            time.sleep(min(context.seconds_left - 0.5, 100))
+        return lambda X: np.tile(train.Y.mean(axis=0), (X.shape[0], 1))
+
+    @hookimpl
+    def mlbench_models():
+        yield ModelSpec(name="thorough", summary="s", fit=fit)
+    """
+    site = install(tmp_path / "site", "mlbench-thorough", code)
+
+    words = ["-m", "thorough", "--refit", "train+valid", "--trial-timeout", "2s"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "mlbench", "run", *words],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    with (tmp_path / "leaderboards" / "demo.csv").open() as file:
+        row = next(row for row in csv.DictReader(file) if row["model"] == "thorough")
+    assert row["status"] == "ok"
+    assert 1 < float(row["fit_seconds"]) < 10
+
+
 CANARY = '''
 import json, os, re
 from pathlib import Path

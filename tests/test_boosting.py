@@ -25,29 +25,36 @@ def gain(x, y, threshold):
     return sum(residual[side].sum() ** 2 / side.sum() for side in (left, ~left) if side.any())
 
 
-def test_first_split_gains_are_those_of_the_best_split():
-    """Of few distinct values every split is looked at; a constant feature gains nothing."""
+@pytest.mark.parametrize("n", [300, 240])
+def test_first_split_gains_are_those_of_the_best_split(n):
+    """Of few distinct values every split is looked at; a constant feature gains nothing.
+
+    Of rows behind the first n, those count that have the label.
+    """
     rng = np.random.default_rng(0)
     X = rng.integers(0, 9, (300, boosting.FEATURES_AT_ONCE + 3)).astype(np.float32)
     X[:, 1] = 4
     Y = (rng.random((300, 3)) < [0.05, 0.4, 0.9]).astype(np.float64)
-    found = first_split_gains(X, Y)
+    found = first_split_gains(X, Y, n)
     for feature in (0, 1, 2, boosting.FEATURES_AT_ONCE, boosting.FEATURES_AT_ONCE + 2):
         for label in range(3):
-            best = max(gain(X[:, feature], Y[:, label], value) for value in range(9))
+            seen = (np.arange(300) < n) | (Y[:, label] == 1)
+            best = max(gain(X[seen, feature], Y[seen, label], value) for value in range(9))
             assert found[feature, label] == pytest.approx(best)
     assert (found[1] == 0).all()
 
 
-def test_first_split_gains_of_sparse_rows_are_of_what_is_stored():
+@pytest.mark.parametrize("n", [100, 80])
+def test_first_split_gains_of_sparse_rows_are_of_what_is_stored(n):
     """The split is between stored and not; a feature that all rows or none have gains nothing."""
     rng = np.random.default_rng(0)
     X = (rng.random((100, 5)) < [0.1, 0.5, 0.9, 1.0, 0.0]) * rng.uniform(1, 2, (100, 5))
     Y = (rng.random((100, 2)) < 0.3).astype(np.float64)
-    found = first_split_gains(sp.csr_matrix(X), Y)
+    found = first_split_gains(sp.csr_matrix(X), Y, n)
     for feature in range(5):
         for label in range(2):
-            assert found[feature, label] == pytest.approx(gain(X[:, feature], Y[:, label], 0.0))
+            seen = (np.arange(100) < n) | (Y[:, label] == 1)
+            assert found[feature, label] == pytest.approx(gain(X[seen, feature], Y[seen, label], 0.0))
 
 
 @pytest.mark.parametrize("k", [1, 3, 8, 40, 200])
@@ -99,6 +106,38 @@ def test_of_many_rows_positives_stay_and_weights_add_up(monkeypatch, share):
     assert part.weight[there].sum() == pytest.approx(train.Y.sum(), rel=1e-5)
     assert part.weight[~there].sum() == pytest.approx((train.Y == 0).sum(), rel=1e-5)
     np.testing.assert_array_equal(part.targets(train.Y)[:, 0], train.Y[part.rows, 0])
+
+
+@pytest.mark.parametrize("k", [4, 40, 400])
+def test_memory_does_not_grow_with_the_labels(monkeypatch, k):
+    """What all parts see is bounded: the more labels, the fewer features of each, then the fewer rows."""
+    monkeypatch.setattr(boosting, "MAX_CELLS", 1_000_000)
+    monkeypatch.setattr(boosting, "MAX_ROWS", 500)
+    monkeypatch.setattr(boosting, "MIN_ROWS", 50)
+    monkeypatch.setattr(boosting, "MIN_FEATURES", 8)
+    monkeypatch.setitem(boosting.MAX_FEATURES, "dense", 64)
+    train, valid = rows(n=1000, d=80, k=k), rows(n=100, d=80, k=k)
+    parts = plan(train, FitContext(seed=0, valid=valid), screen_sparse=False).parts
+    cells = sum(part.cells(train.X) + len(valid) * len(part.features) for part in parts)
+    assert cells <= 1_000_000
+    assert min(len(part.features) for part in parts) == {4: 64, 40: 41, 400: 8}[k]
+    assert min(len(part.rows) for part in parts) == {4: 500, 40: 500, 400: 212}[k]
+
+
+def test_rare_labels_are_screened_on_all_their_positives(monkeypatch):
+    """Three positives of 2,000 rows, most of which are not looked at: the feature that tells them is found."""
+    monkeypatch.setattr(boosting, "MAX_ROWS", 100)
+    monkeypatch.setitem(boosting.MAX_FEATURES, "dense", 3)
+    train = rows(n=2000, d=40, k=2)
+    train.Y[:, 1] = 0
+    train.Y[[10, 900, 1700], 1] = 1
+    train.X[:, 17] = 5 * train.Y[:, 1]
+    for X in (train.X, sp.csr_matrix(np.maximum(train.X, 0))):
+        split = Split(X=X, Y=train.Y)
+        monkeypatch.setitem(boosting.MAX_FEATURES, "sparse", 3)
+        _, rare = plan(split, FitContext(seed=0), screen_sparse=True).parts
+        assert 17 in rare.features
+        assert rare.targets(train.Y).sum() == 3
 
 
 class Known:

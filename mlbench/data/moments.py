@@ -1,4 +1,4 @@
-"""Means and spreads of features in double precision, dense or sparse, without a copy of the rows."""
+"""Means and spreads of features in double precision, dense or sparse; dense rows are not copied."""
 
 from __future__ import annotations
 

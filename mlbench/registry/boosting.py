@@ -32,6 +32,12 @@ from mlbench.registry.specs import FitContext, Scorer, Scores
 
 MAX_FEATURES = {"dense": 512, "sparse": 256}
 MAX_ROWS = 1 << 14
+MAX_CELLS = 1 << 30
+"""Rows x features of train and valid in all parts, where each label has its own: libraries keep some bytes of each."""
+MIN_FEATURES, MIN_ROWS = 64, 2048
+"""What a label keeps of many in any case."""
+RARE = 256
+"""Labels with fewer positives are screened on all of them, not only on those of the sampled rows."""
 SCREENING_BINS = 32
 FEATURES_AT_ONCE = 256
 LABELS_AT_ONCE = 16
@@ -78,6 +84,13 @@ class Part:
             return X
         return np.ascontiguousarray(X[:, self.features]) if isinstance(X, np.ndarray) else X[:, self.features]
 
+    def cells(self, X: Matrix) -> int:
+        """Rows x features that it sees of train rows X; of sparse rows, what is stored, at most."""
+        if not isinstance(X, np.ndarray):
+            return int(X.nnz)
+        n, d = X.shape
+        return (n if self.rows is None else len(self.rows)) * (d if self.features is None else len(self.features))
+
     def targets(self, Y: NDArray[Any]) -> NDArray[np.float32]:
         """The part's labels (r, l) of its own rows."""
         return (Y if self.rows is None else Y[self.rows])[:, self.labels].astype(np.float32)
@@ -117,64 +130,85 @@ def plan(train: Split, context: FitContext, *, screen_sparse: bool) -> Plan:
     live = np.flatnonzero((share > 0) & (share < 1))
     dense = isinstance(train.X, np.ndarray)
     width = MAX_FEATURES["dense" if dense else "sparse"]
-    wide = d > width and (dense or screen_sparse)
-    if not wide and n <= MAX_ROWS:
+    if not dense and not screen_sparse:
+        width = d
+    if d <= width and n <= MAX_ROWS:
         n_parts = max(-(-len(live) // LABELS_AT_ONCE), min(PARTS_AT_LEAST, len(live)), 1)
         return Plan(tuple(Part(some) for some in np.array_split(live, n_parts) if len(some)), share)
+    n_valid = 0 if context.valid is None else len(context.valid)
+    density = 1.0 if isinstance(train.X, np.ndarray) else max(train.X.nnz, 1) / (n * d)
+    cells = MAX_CELLS / (max(1, len(live)) * density)
+    if dense or screen_sparse:
+        width = min(width, max(MIN_FEATURES, int(cells / (min(n, MAX_ROWS) + n_valid))))
+    most = min(MAX_ROWS, max(MIN_ROWS, int(cells / min(width, d)) - n_valid))
     rng = np.random.default_rng(context.seed)
-    drawn = [_draw(train.Y[:, label] == 1, rng) for label in live]
+    drawn = [_draw(train.Y[:, label] == 1, most, rng) for label in live]
     chosen: list[NDArray[np.intp] | None] = [None] * len(live)
-    if wide:
-        rows = slice(None) if n <= MAX_ROWS else np.sort(rng.choice(n, MAX_ROWS, replace=False))
-        gains = first_split_gains(train.X[rows], train.Y[rows][:, live].astype(np.float64))
+    if d > width:
+        gains = _screened(train, live, rng)
         best = np.argpartition(-gains, width - 1, axis=0)[:width]
         chosen = list(np.sort(best, axis=0).T)
     parts = (Part(live[i : i + 1], chosen[i], *drawn[i]) for i in range(len(live)))
     return Plan(tuple(parts), share)
 
 
-def _draw(positive: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Any, Any]:
+def _draw(positive: NDArray[np.bool_], most: int, rng: np.random.Generator) -> tuple[Any, Any]:
     """Rows and their weights: all if there are few, else the positives, up to half, and a sample of the others."""
     n = len(positive)
-    if n <= MAX_ROWS:
+    if n <= most:
         return None, None
     there, others = np.flatnonzero(positive), np.flatnonzero(~positive)
-    n_there = min(len(there), max(MAX_ROWS // 2, MAX_ROWS - len(others)))
-    n_others = min(len(others), MAX_ROWS - n_there)
+    n_there = min(len(there), max(most // 2, most - len(others)))
+    n_others = min(len(others), most - n_there)
     rows = np.concatenate([rng.choice(there, n_there, replace=False), rng.choice(others, n_others, replace=False)])
     weight = np.repeat([len(there) / n_there, len(others) / n_others], [n_there, n_others]).astype(np.float32)
     order = np.argsort(rows)
     return rows[order], weight[order]
 
 
-def first_split_gains(X: Matrix, Y: NDArray[np.float64]) -> NDArray[np.float64]:
+def _screened(train: Split, live: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float64]:
+    """``first_split_gains`` of the live labels, on a sample of many rows and on what rare labels have besides."""
+    n = len(train)
+    if n <= MAX_ROWS:
+        return first_split_gains(train.X, train.Y[:, live].astype(np.float64), n)
+    sample = np.sort(rng.choice(n, MAX_ROWS, replace=False))
+    Y = train.Y[:, live].astype(np.float64)
+    rare = Y.sum(axis=0) < RARE
+    more = np.setdiff1d(np.flatnonzero(Y[:, rare].any(axis=1)), sample)
+    # Of other labels, these rows would count too often.
+    Y = np.concatenate([Y[sample], np.where(rare, Y[more], 0)])
+    return first_split_gains(train.X[np.concatenate([sample, more])], Y, len(sample))
+
+
+def first_split_gains(X: Matrix, Y: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     """What the best first split of a tree gains for each feature and label.
 
     The gain is the sum over both sides of (sum of residuals)^2 / rows, residuals taken from the label's share.
     The only split of a sparse feature that is looked at is between what is stored and what is not.
 
     Args:
-        X: Features (n, d).
-        Y: Labels (n, k), 0 or 1.
+        X: Features (n + m, d).
+        Y: Labels (n + m, k), 0 or 1.
+        n: Each label is looked at on the first so many rows, and on its positives among the others.
 
     Returns:
         Gains (d, k).
     """
-    n, d = X.shape
+    d = X.shape[1]
     if not isinstance(X, np.ndarray):
         stored = X.copy()
         stored.data = np.ones(len(stored.data))
-        there = np.bincount(stored.indices, minlength=d)[:, None].astype(np.float64)
-        surplus = stored.T @ Y - there * Y.mean(axis=0)
-        return np.asarray(surplus * surplus * _share_of_both(there, n))
+        there = np.bincount(stored[:n].indices, minlength=d)[:, None] + stored[n:].T @ Y[n:]
+        size = n + Y[n:].sum(axis=0)
+        surplus = stored.T @ Y - there * (Y.sum(axis=0) / size)
+        return np.asarray(surplus * surplus * _share_of_both(there, size))
     positives = [np.flatnonzero(column) for column in np.ascontiguousarray(Y.T)]
-    share = np.array([len(rows) / n for rows in positives])
     gains = np.zeros((d, len(positives)))
     levels = np.arange(1, SCREENING_BINS) / SCREENING_BINS
     for start in range(0, d, FEATURES_AT_ONCE):
         values = np.ascontiguousarray(X[:, start : start + FEATURES_AT_ONCE].T)
         width = len(values)
-        edges = np.quantile(values, levels, axis=1, method="lower").T
+        edges = np.quantile(values[:, :n], levels, axis=1, method="lower").T
         bins = [np.searchsorted(e, v) + i * SCREENING_BINS for i, (e, v) in enumerate(zip(edges, values, strict=True))]
         cells = np.ascontiguousarray(np.array(bins, dtype=np.int32).T)
 
@@ -183,15 +217,17 @@ def first_split_gains(X: Matrix, Y: NDArray[np.float64]) -> NDArray[np.float64]:
             counts = np.bincount(rows.ravel(), minlength=width * SCREENING_BINS).reshape(width, SCREENING_BINS)
             return np.cumsum(counts, axis=1)[:, :-1]
 
-        left = below(cells)
-        both = _share_of_both(left, n)
+        left = below(cells[:n])
         for label, rows in enumerate(positives):
-            residual = below(cells[rows]) - share[label] * left
+            more = rows[rows >= n]
+            mine = left + below(cells[more]) if len(more) else left
+            residual = below(cells[rows]) - len(rows) / (n + len(more)) * mine
+            both = _share_of_both(mine, n + len(more))
             gains[start : start + width, label] = (residual * residual * both).max(axis=1)
     return gains
 
 
-def _share_of_both(left: NDArray[Any], n: int) -> NDArray[np.float64]:
+def _share_of_both(left: NDArray[Any], n: int | NDArray[Any]) -> NDArray[np.float64]:
     """1 / rows to the left + 1 / rows to the right, 0 where there is no split."""
     return np.where((left > 0) & (left < n), n / np.maximum(left * (n - left), 1), 0.0)
 

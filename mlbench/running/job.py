@@ -172,8 +172,9 @@ class _Run:
             self.say("final")
             k = data.train.Y.shape[1]
             if self.order.refit_on_both:
-                context = self.context(valid=None, best_step=best.best_step, keep=dict(best.keep))
                 clock = time.monotonic()
+                deadline = clock + self.order.trial_seconds
+                context = self.context(valid=None, best_step=best.best_step, keep=dict(best.keep), deadline=deadline)
                 scorer = spec.fit(spec.prepare(data.both, context), params_of(spec, best), context)
                 self.seconds["fit_seconds"] = time.monotonic() - clock
                 save_scores(self.work / SCORES_TEST, self.predict(scorer, data.X_test, k))

@@ -95,7 +95,9 @@ class Trees:
         self.start = np.log(share) - np.log1p(-share)
         """Log-odds of the labels: where boosting starts."""
         self.latest: list[Floats] = []
-        self.valid, self.rounds = valid, 0
+        self.valid = valid
+        self.stored = [0]
+        """After each round, the iterations that LightGBM has: none for a round in which it found no split."""
         self.booster = lightgbm.Booster({**settings, "num_class": len(part.labels)}, train)
         if valid is not None:
             self.booster.add_valid(valid, "valid")
@@ -117,7 +119,7 @@ class Trees:
         """Grow; only the new trees are run on the rows of valid."""
         for _ in range(rounds):
             self.booster.update(fobj=self.gradients)
-        self.rounds += rounds
+            self.stored.append(self.booster.current_iteration())
         if self.valid is None:
             return None
         self.booster.eval_valid(feval=self.keep_margins)
@@ -135,7 +137,7 @@ class Trees:
                     num_threads=1,
                 )
             )
-            for some in blocks(min(rounds, self.rounds), max(1, TREES_AT_ONCE // self.Y.shape[1]))
+            for some in blocks(self.stored[min(rounds, len(self.stored) - 1)], max(1, TREES_AT_ONCE // self.Y.shape[1]))
         )
         return self.probabilities(margins)
 

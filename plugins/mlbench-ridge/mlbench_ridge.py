@@ -200,7 +200,11 @@ def prepare(train: Split, context: FitContext) -> Path:
     if d <= n:
         gram, cross, mean = column_gram(train, columns)
         return Path(train=train, columns=columns, mean=mean, share=share, gram=gram, cross=cross)
-    return Path(train=train, columns=columns, mean=np.zeros(d), share=share, gram=None, cross=train.Y - share)
+    mean = np.zeros(d)
+    if not columns.sparse:
+        for some in blocks(d, COLUMNS_PER_BLOCK):
+            mean[some] = columns.standardised(train.X, some).mean(axis=0, dtype=np.float64)
+    return Path(train=train, columns=columns, mean=mean, share=share, gram=None, cross=train.Y - share)
 
 
 def fit(path: Path, params: dict[str, Any], context: FitContext) -> Scorer:

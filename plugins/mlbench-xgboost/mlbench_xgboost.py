@@ -1,4 +1,4 @@
-"""XGBoost over all labels, for mlbench: rows binned once a job, boosters of parts of the labels side by side.
+"""XGBoost over all labels, for mlbench: rows binned once for many trials, boosters of parts of the labels side by side.
 
 Method: Chen and Guestrin, "XGBoost: A Scalable Tree Boosting System" (KDD 2016); one tree a label and round.
 """
@@ -52,16 +52,19 @@ def suggest(trial: Trial) -> dict[str, Any]:
 
 
 def prepare(train: Split, context: FitContext) -> tuple[Split, Plan]:
-    """The parts; their rows are binned when a trial first asks for a number of bins."""
+    """The parts; their rows are binned as the defaults are, and when a trial first asks for other bins."""
     import xgboost
 
     if context.device == "cuda" and not xgboost.build_info().get("USE_CUDA"):
         raise RuntimeError("this build of xgboost has no CUDA: install one that has, or run with --device cpu")
-    return train, plan(train, context, screen_sparse=False)
+    parts = plan(train, context, screen_sparse=False)
+    if context.valid is not None:  # a refit knows how many bins it wants
+        binned(train, parts, DEFAULTS["max_bin"], context)
+    return train, parts
 
 
 def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[tuple[Any, Any]]:
-    """Each part's rows of train and valid, binned once for all trials with as many bins."""
+    """Each part's rows of train and valid, binned once for trials with as many bins, if memory allows."""
     import xgboost
 
     def both(part: Part) -> tuple[Any, Any]:
@@ -77,12 +80,7 @@ def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[
         return rows, xgboost.QuantileDMatrix(valid, ref=rows, max_bin=max_bin, nthread=1)
 
     if max_bin not in plan.cache:
-        n, d = train.X.shape
-        sizes = (
-            (n if part.rows is None else len(part.rows)) * (d if part.features is None else len(part.features))
-            for part in plan.parts
-        )
-        if sum(sizes) > MOST_CELLS:
+        if sum(part.cells(train.X) for part in plan.parts) > MOST_CELLS:
             plan.cache.clear()
         with ThreadPoolExecutor(context.threads) as pool:
             plan.cache[max_bin] = list(pool.map(both, plan.parts))

@@ -225,3 +225,22 @@ def test_rounds_in_blocks_give_the_same_scores(monkeypatch):
     whole = trained(train, valid)(valid.X)
     monkeypatch.setattr(plugin, "TREES_AT_ONCE", 1)
     np.testing.assert_allclose(trained(train, valid)(valid.X), whole, atol=1e-12)
+
+
+def test_rounds_without_a_split_are_no_trees():
+    """LightGBM keeps nothing of a round whose drawn features cannot split; the scorer is the model of the best step."""
+
+    def mostly_useless(seed):
+        rng = np.random.default_rng(seed)
+        X = np.zeros((400, 12), dtype=np.float32)
+        X[:, 0] = rng.standard_normal(400)
+        for column in range(1, 12):
+            X[rng.choice(400, 20, replace=False), column] = 1
+        return Split(X=X, Y=(X[:, :1] + 0.8 * rng.standard_normal((400, 1)) > 0.8).astype(np.uint8))
+
+    train, valid, reports = mostly_useless(0), mostly_useless(1), {}
+    params = {"feature_fraction": 0.1, "min_data_in_leaf": 50}
+    scorer = trained(train, valid, params, on_report=lambda step, scores: reports.__setitem__(step, scores.copy()))
+    best = max(reports, key=lambda step: (average_precision(valid.Y, reports[step], average="micro"), -step))
+    assert best < max(reports)
+    np.testing.assert_array_equal(scorer(valid.X), reports[best])
