@@ -74,9 +74,9 @@ class Columns:
         return Columns(centre=self.centre, inverse=(inverse * factor).astype(np.float32))
 
     def batch(self, X: Matrix, rows: NDArray[np.intp], buffer: Singles) -> Matrix:
-        """Some scaled rows; dense ones stand in ``buffer``."""
+        """Some rows: dense ones are scaled, in ``buffer``; sparse ones come scaled."""
         if not isinstance(X, np.ndarray):
-            return self.scaled(X[rows])
+            return X[rows]
         part = buffer[: len(rows)]
         np.take(X, rows, axis=0, out=part, mode="clip")  # any other mode goes through a copy
         part -= self.centre
@@ -233,6 +233,8 @@ def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scor
     rng = np.random.default_rng(context.seed)
     network = Network(prepared.X.shape[1], share[live], params, rng)
     n, d = prepared.X.shape
+    # Sparse rows are few enough to be kept scaled; a batch at a time, that would take longer than the products.
+    X = prepared.X if isinstance(prepared.X, np.ndarray) else columns.scaled(prepared.X)
     buffer = np.empty((BATCH, d), dtype=np.float32)
 
     def scorer_of(weights: list[Singles]) -> Scorer:
@@ -249,7 +251,7 @@ def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scor
         order = rng.permutation(n)
         for rows in blocks(n, BATCH):
             some = order[rows]
-            network.learn(columns.batch(prepared.X, some, buffer), prepared.Y[some], rng)
+            network.learn(columns.batch(X, some, buffer), prepared.Y[some], rng)
         if context.valid is None:
             continue
         scores = scorer_of(network.weights)(context.valid.X)
