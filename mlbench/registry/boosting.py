@@ -129,16 +129,15 @@ def plan(train: Split, context: FitContext, *, screen_sparse: bool) -> Plan:
     share = train.Y.mean(axis=0, dtype=np.float64)
     live = np.flatnonzero((share > 0) & (share < 1))
     dense = isinstance(train.X, np.ndarray)
-    width = MAX_FEATURES["dense" if dense else "sparse"]
-    if not dense and not screen_sparse:
-        width = d
+    screened = dense or screen_sparse
+    width = MAX_FEATURES["dense" if dense else "sparse"] if screened else d
     if d <= width and n <= MAX_ROWS:
         n_parts = max(-(-len(live) // LABELS_AT_ONCE), min(PARTS_AT_LEAST, len(live)), 1)
         return Plan(tuple(Part(some) for some in np.array_split(live, n_parts) if len(some)), share)
     n_valid = 0 if context.valid is None else len(context.valid)
     density = 1.0 if isinstance(train.X, np.ndarray) else max(train.X.nnz, 1) / (n * d)
     cells = MAX_CELLS / (max(1, len(live)) * density)
-    if dense or screen_sparse:
+    if screened:
         width = min(width, max(MIN_FEATURES, int(cells / (min(n, MAX_ROWS) + n_valid))))
     most = min(MAX_ROWS, max(MIN_ROWS, int(cells / min(width, d)) - n_valid))
     rng = np.random.default_rng(context.seed)
