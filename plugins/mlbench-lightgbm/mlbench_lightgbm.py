@@ -39,7 +39,7 @@ DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.08,
     "num_leaves": 20,
     "min_data_in_leaf": 10,
-    "feature_fraction": 0.3,
+    "feature_fraction": 0.5,
     "lambda_l2": 1.0,
 }
 
@@ -50,7 +50,7 @@ def suggest(trial: Trial) -> dict[str, Any]:
         "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.2, log=True),
         "num_leaves": trial.suggest_int("num_leaves", 8, 48, log=True),
         "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 3, 50, log=True),
-        "feature_fraction": trial.suggest_float("feature_fraction", 0.1, 1.0, log=True),
+        "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 1.0, log=True),
         "lambda_l2": trial.suggest_float("lambda_l2", 0.1, 20.0, log=True),
     }
 
