@@ -178,7 +178,6 @@ def test_boosting_stops_once_nothing_gets_better(monkeypatch):
     assert max(reports) == 80  # the last label stands still as well
     # Perfect from the first round: they wait for no one.
     assert sorted(booster.rounds for booster in boosters)[:4] == [45] * 4
-    assert context.keep[boosting.STOPPED] == {**dict.fromkeys("0123", 45), "4": 80}
     np.testing.assert_array_equal(scorer(valid.Y), valid.Y)
 
 
@@ -205,11 +204,31 @@ def test_boosters_keep_their_thread(monkeypatch):
     assert {threads[label][-1] for label in (0, 2, 4)} == {threads[0][0], threads[1][0]}
 
 
-def test_a_refit_repeats_what_was_grown():
-    """As many rounds as at the best step, and labels that stopped earlier stop there again."""
-    context = FitContext(seed=0, best_step=63, keep={boosting.STOPPED: {"2": 45}})
-    _, boosters = known(rows(), None, [1] * 5, context)
-    assert [booster.rounds for booster in boosters] == [63, 63, 45, 63, 63]
+def test_a_refit_grows_longer_than_the_trial_at_its_best():
+    """Half as many rounds again, of all labels, beyond the most of a trial if need be."""
+    for best_step, rounds in ((1, 2), (63, 94), (200, 300)):
+        _, boosters = known(rows(), None, [1] * 5, FitContext(seed=0, best_step=best_step))
+        assert [booster.rounds for booster in boosters] == [rounds] * 5
+
+
+def test_a_label_grows_while_its_loss_falls(monkeypatch):
+    """Perfectly ranked from the first round, a label goes on for as long as its probabilities get better."""
+    monkeypatch.setattr(boosting, "PATIENCE", 1000)
+
+    class Sharpening(Known):
+        def predict(self, truth, rounds):
+            truth = truth[:, self.part.labels].astype(np.float32)
+            return 0.5 + (truth - 0.5) * min(rounds, self.right) / 100
+
+    valid, right = rows(seed=1), [60, 1, 100, 1, 1]
+    context, boosters = FitContext(seed=0, valid=valid), []
+
+    def new(number, part, threads):
+        boosters.append(Sharpening(part, valid, right[number]))
+        return boosters[-1]
+
+    boost(plan(rows(), context, screen_sparse=False), context, new)
+    assert [booster.rounds for booster in boosters] == [60 + 30, 35, 100 + 30, 35, 35]
 
 
 def test_pruning_and_time_end_a_trial():

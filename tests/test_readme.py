@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import click
+import optuna
 import pytest
 from click.testing import CliRunner
+from optuna.distributions import CategoricalDistribution
 
 from mlbench.cli.main import cli
 
@@ -117,3 +122,42 @@ def test_help_names_every_command() -> None:
     text = CliRunner().invoke(cli, ["--help"]).output
 
     assert all(name in text for name in ("run", "plugins", "data", "leaderboard"))
+
+
+PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
+def test_the_installed_plugin_is_this_one(folder: Path) -> None:
+    """Records keep the version that pip knows: of an editable install, it is as old as the installation."""
+    source = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+    assert version(folder.name) == source, f"install it again: pip install -e {folder}"
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
+def test_a_plugin_says_its_search_space(folder: Path) -> None:
+    """The table in a model plugin's README has every parameter, with its range and its default."""
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    shown = {
+        name: (bounds, default)
+        for name, bounds, default in re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| .+ \|$", text, flags=re.M)
+    }
+    module = importlib.import_module(folder.name.replace("-", "_"))
+    if not hasattr(module, "mlbench_models"):
+        return
+    (spec,) = module.mlbench_models()
+    trial = optuna.create_study().ask()
+    spec.suggest(trial)
+
+    assert shown.keys() == trial.distributions.keys() == spec.defaults.keys()
+    for name, distribution in trial.distributions.items():
+        bounds, default = shown[name]
+        if isinstance(distribution, CategoricalDistribution):
+            assert re.split(r", | or ", bounds) == [str(choice) for choice in distribution.choices], name
+            assert default == str(spec.defaults[name]), name
+        else:
+            low, high, *log = re.split(r" to |, ", bounds)
+            assert (float(low), float(high)) == (distribution.low, distribution.high), name
+            assert log == ["log"] * distribution.log, name
+            assert float(default) == spec.defaults[name], name

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from mlbench import FitContext, Split, TrialPruned
 from mlbench.metrics import average_precision
+from mlbench.registry import boosting
 
 SPEC = next(iter(plugin.mlbench_models()))
 
@@ -193,21 +194,21 @@ def test_pruning_passes_through():
     assert seen == [1, 5, 10]
 
 
-def test_a_refit_takes_the_best_step():
-    """A refit trains for as many rounds as the winning trial did at its best: on the same rows, the same model."""
+def test_a_refit_goes_by_the_best_step(monkeypatch):
+    """For as many rounds as the winning trial had at its best, a refit is, on the same rows, the same model."""
+    monkeypatch.setattr(boosting, "LABEL_PATIENCE", 1000)
     train, valid = planted(), planted(seed=1)
-    values, keep = {}, {}
+    values = {}
     scorer = trained(
         train,
         valid,
-        keep=keep,
         on_report=lambda step, scores: values.__setitem__(step, average_precision(valid.Y, scores, "micro")),
     )
     best = max(values, key=values.get)
-    np.testing.assert_allclose(
-        trained(train, best_step=best, keep=keep)(valid.X), scorer(valid.X), rtol=1e-5, atol=1e-6
-    )
-    assert not np.allclose(trained(train, best_step=1)(valid.X), trained(train, best_step=5)(valid.X))
+    longer = trained(train, best_step=best)(valid.X)
+    monkeypatch.setattr(boosting, "REFIT_ROUNDS", 1.0)
+    np.testing.assert_allclose(trained(train, best_step=best)(valid.X), scorer(valid.X), rtol=1e-5, atol=1e-6)
+    assert not np.allclose(longer, scorer(valid.X))
 
 
 def test_stops_in_time():
@@ -244,3 +245,27 @@ def test_rounds_without_a_split_are_no_trees():
     best = max(reports, key=lambda step: (average_precision(valid.Y, reports[step], average="micro"), -step))
     assert best < max(reports)
     np.testing.assert_array_equal(scorer(valid.X), reports[best])
+
+
+def test_random_thresholds_only_where_labels_share_everything(monkeypatch):
+    """A label's own features are few of many: there the best threshold is searched for."""
+    drawn = []
+    new = plugin.Trees.__init__
+
+    def traced(self, settings, *others):
+        drawn.append(settings["extra_trees"])
+        new(self, settings, *others)
+
+    monkeypatch.setattr(plugin.Trees, "__init__", traced)
+    train, valid = planted(), planted(seed=1)
+    trained(train, valid)
+    assert drawn == [True] * 4
+    drawn.clear()
+    monkeypatch.setitem(boosting.MAX_FEATURES, "dense", 6)
+    trained(train, valid)
+    assert drawn == [False] * 4
+    drawn.clear()
+    monkeypatch.setitem(boosting.MAX_FEATURES, "dense", 512)
+    monkeypatch.setattr(boosting, "MAX_ROWS", 200)
+    trained(train, valid)
+    assert drawn == [False] * 4
