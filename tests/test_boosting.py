@@ -1,5 +1,7 @@
 """Boosting of many labels: which rows and features a label gets, and when it stops."""
 
+import subprocess
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -251,3 +253,24 @@ def test_constant_labels_score_their_share():
     scorer, boosters = known(train, rows(seed=1), [], FitContext(seed=0, valid=rows(seed=1)))
     assert boosters == []
     np.testing.assert_array_equal(scorer(train.X), np.tile(np.float32([0, 1, 0, 1, 1]), (200, 1)))
+
+
+def test_importing_alone(tmp_path):
+    """Wrappers of what is installed are left out, unless it was imported before; later imports work all the same."""
+    (tmp_path / "library.py").write_text(
+        "try:\n    import sklearn\n    found = True\nexcept ImportError:\n    found = False\n"
+    )
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "if sys.argv[2:]: import pandas\n"
+        "from mlbench.registry.boosting import import_alone\n"
+        "import_alone('library'); import library; print(library.found)\n"
+        "import sklearn, pandas; print(sklearn is not None, pandas.DataFrame([1]).shape)"
+    )
+
+    def printed(*words):
+        command = [sys.executable, "-c", code, str(tmp_path), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")[:2]
+
+    assert printed() == ["False", "True (1, 1)"]
+    assert printed("before") == ["True", "True (1, 1)"]

@@ -16,6 +16,8 @@ number of threads.
 
 from __future__ import annotations
 
+import importlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +56,7 @@ LABEL_PATIENCE = 30
 REFIT_ROUNDS = 1.5
 """A refit's rounds by the winning trial's best step. Few validation rows make it seem best to stop too early: average
 precision goes on rising on other rows, and a refit has more rows to learn from (benchmarks/README.md, Trees)."""
+HIDDEN = frozenset({"pandas", "sklearn"})
 SCORING_SHARE = 0.3
 """Scoring whole parts takes up to this share of the time that growing took."""
 
@@ -115,6 +118,25 @@ class Booster(Protocol):
 
     def predict(self, X: Matrix, rounds: int) -> Scores:
         """Scores (n, l) of ``Part.seen`` rows by the first ``rounds`` rounds, or as many as there are."""
+
+
+def import_alone(library: str) -> None:
+    """Import a library of boosted trees without the wrappers that it has for scikit-learn and pandas.
+
+    A job has no use for them, and most of the import is theirs: more than a second of every job. Where either has
+    been imported before, so has somebody who may want the wrappers, and they stay.
+
+    Args:
+        library: Its name.
+    """
+    if not HIDDEN & sys.modules.keys():
+        nothing: Any = None  # in there it makes an import fail
+        sys.modules.update(dict.fromkeys(HIDDEN, nothing))
+        try:
+            importlib.import_module(library)
+        finally:
+            for name in HIDDEN:
+                del sys.modules[name]
 
 
 def plan(train: Split, context: FitContext, *, screen_sparse: bool) -> Plan:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
 from mlbench.data.dataset import blocks
-from mlbench.registry.boosting import Part, Plan, boost, plan
+from mlbench.registry.boosting import Part, Plan, boost, import_alone, plan
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -64,6 +64,7 @@ def sigmoid(margins: Floats) -> Floats:
 
 def prepare(train: Split, context: FitContext) -> tuple[Plan, list[tuple[Any, Any, NDArray[np.float32]]]]:
     """The parts, and of each: its rows binned once for all trials, those of valid, and its labels."""
+    import_alone("lightgbm")
     import lightgbm
 
     parts = plan(train, context, screen_sparse=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
-from mlbench.registry.boosting import Part, Plan, boost, plan
+from mlbench.registry.boosting import Part, Plan, boost, import_alone, plan
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -53,6 +53,7 @@ def suggest(trial: Trial) -> dict[str, Any]:
 
 def prepare(train: Split, context: FitContext) -> tuple[Split, Plan]:
     """The parts; their rows are binned as the defaults are, and when a trial first asks for other bins."""
+    import_alone("xgboost")
     import xgboost
 
     if context.device == "cuda" and not xgboost.build_info().get("USE_CUDA"):
