@@ -53,9 +53,6 @@ PATIENCE = 20
 """Rounds without a better validation score before a trial stops."""
 LABEL_PATIENCE = 30
 """Rounds in which neither score nor loss of any of its labels got better on validation before a part stops growing."""
-REFIT_ROUNDS = 1.5
-"""A refit's rounds by the winning trial's best step. Few validation rows make it seem best to stop too early: average
-precision goes on rising on other rows, and a refit has more rows to learn from (benchmarks/README.md, Trees)."""
 HIDDEN = frozenset({"pandas", "sklearn"})
 SCORING_SHARE = 0.3
 """Scoring whole parts takes up to this share of the time that growing took."""
@@ -257,7 +254,7 @@ def _share_of_both(left: NDArray[Any], n: int | NDArray[Any]) -> NDArray[np.floa
 def boost(plan: Plan, context: FitContext, new_booster: Callable[[int, Part, int], Booster]) -> Scorer:
     """Grow a booster for each part until validation micro average precision stops rising.
 
-    At a refit, boost ``REFIT_ROUNDS`` times as long as the winning trial did at its best.
+    At a refit, boost as long as the winning trial did at its best, and all labels.
 
     Args:
         plan: The parts.
@@ -368,8 +365,7 @@ def _more(boosters: Sequence[Booster], rounds: int, number: int) -> Scores | Non
 def steps(context: FitContext) -> Iterator[tuple[int, int]]:
     """(rounds to be reached, rounds to grow), until there would be no time for more and for scoring."""
     blind = context.valid is None or not context.valid.Y.any()
-    refit = None if context.best_step is None else round(REFIT_ROUNDS * context.best_step)
-    last = (refit or ROUNDS_WITHOUT_VALID) if blind else MAX_ROUNDS
+    last = (context.best_step or ROUNDS_WITHOUT_VALID) if blind else MAX_ROUNDS
     began, longest, done = time.monotonic(), 0.0, 0
     while done < last:
         # First a single round: it tells what a round takes.

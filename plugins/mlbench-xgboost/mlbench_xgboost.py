@@ -113,7 +113,7 @@ class Trees:
 
 
 def fit(prepared: tuple[Split, Plan], params: dict[str, Any], context: FitContext) -> Scorer:
-    """Boost until validation average precision stops rising; at a refit, by how long the winning trial did."""
+    """Boost until validation average precision stops rising, or as long as the winning trial did at a refit."""
     train, plan = prepared
     matrices = binned(train, plan, params["max_bin"], context)
     settings = {
