@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.metrics import log_loss
 
 from mlbench import FitContext, Split, TrialPruned
 from mlbench.metrics import average_precision
@@ -212,24 +213,60 @@ def test_a_refit_repeats_what_was_grown():
     assert [booster.rounds for booster in boosters] == [63] * 5
 
 
-def test_a_label_grows_while_its_loss_falls(monkeypatch):
-    """Perfectly ranked from the first round, a label goes on for as long as its probabilities get better."""
-    monkeypatch.setattr(boosting, "PATIENCE", 1000)
+CURVES = {  # a label's truth, and rounds -> its probabilities; how many rounds it is worth growing for
+    "loss falls to round 60": (lambda y, r: 0.5 + (y - 0.5) * min(r, 60) / 100, 60),
+    "loss of negatives falls to round 60": (lambda y, r: np.where(y == 1, 0.9, 0.5 - min(r, 60) / 200), 60),
+    "ranked better to round 60, loss rises": (
+        lambda y, r: 0.5 + r / 1000 + np.where(np.arange(len(y)) < len(y) * min(r, 60) / 60, y, -y) / 1e4,
+        60,
+    ),
+    "up and down, below the first": (lambda y, r: 0.5 + (y - 0.5) * (0.8 if r == 1 else 0.2 + 0.1 * (r // 5 % 2)), 1),
+    "stands still": (lambda y, r: 0.5 + (y - 0.5) / 2, 1),
+}
 
-    class Sharpening(Known):
-        def predict(self, truth, rounds):
-            truth = truth[:, self.part.labels].astype(np.float32)
-            return 0.5 + (truth - 0.5) * min(rounds, self.right) / 100
 
-    valid, right = rows(seed=1), [60, 1, 100, 1, 1]
-    context, boosters = FitContext(seed=0, valid=valid), []
+class Scripted(Known):
+    """A booster whose labels have these curves."""
+
+    def predict(self, truth, rounds):
+        curves = [list(CURVES.values())[label][0] for label in self.part.labels]
+        columns = truth[:, self.part.labels].astype(np.float64).T
+        return np.stack([curve(y, rounds) for curve, y in zip(curves, columns, strict=True)], axis=1)
+
+
+def scripted(train, valid):
+    boosters = []
 
     def new(number, part, threads):
-        boosters.append(Sharpening(part, valid, right[number]))
+        boosters.append(Scripted(part, valid, None))
         return boosters[-1]
 
-    boost(plan(rows(), context, screen_sparse=False), context, new)
-    assert [booster.rounds for booster in boosters] == [60 + 30, 35, 100 + 30, 35, 35]
+    context = FitContext(seed=0, valid=valid)
+    boost(plan(train, context, screen_sparse=False), context, new)
+    return [booster.rounds for booster in boosters]
+
+
+def test_a_label_stops_when_neither_score_nor_loss_gets_better(monkeypatch):
+    """Its best of either counts; a part goes on for any of its labels; without positives nothing can be said."""
+    monkeypatch.setattr(boosting, "PATIENCE", 1000)
+    # The first look at a single round is followed by looks at 5, 10 ...
+    expected = [60 + 30 if worth > 1 else 35 for _, worth in CURVES.values()]
+    train, valid = rows(), rows(seed=1)
+    assert scripted(train, valid) == expected
+    valid.Y[:, 4] = 0
+    assert scripted(train, valid) == [*expected[:4], boosting.MAX_ROUNDS]
+    train.Y[:, [1, 2]] = 0
+    monkeypatch.setattr(boosting, "PARTS_AT_LEAST", 1)
+    assert scripted(train, rows(seed=1)) == [90]
+
+
+def test_log_losses():
+    """As scikit-learn has them; a probability of 0 or 1 that is wrong costs much, not everything."""
+    valid = rows(k=3)
+    p = np.random.default_rng(0).random(valid.Y.shape).astype(np.float32)
+    p[:2] = 1 - valid.Y[:2]
+    expected = [log_loss(y, q) for y, q in zip(valid.Y.T, p.T, strict=True)]
+    np.testing.assert_allclose(boosting._log_losses(valid.Y, p), expected, rtol=1e-5)
 
 
 def test_pruning_and_time_end_a_trial():
@@ -257,11 +294,18 @@ def test_constant_labels_score_their_share():
 def test_importing_alone(tmp_path):
     """Wrappers of what is installed are left out, unless it was imported before; later imports work all the same."""
     (tmp_path / "library.py").write_text(
-        "try:\n    import sklearn\n    found = True\nexcept ImportError:\n    found = False\n"
+        "import sys\n"
+        "def there(name):\n"
+        "    try:\n"
+        "        return bool(__import__(name))\n"
+        "    except ImportError:\n"
+        "        return False\n"
+        "found = there('sklearn'), there('pandas')\n"
+        "if 'drop' in sys.argv: del sys.modules['pandas']\n"
     )
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "if sys.argv[2:]: import pandas\n"
+        "if sys.argv[2:] in (['pandas'], ['sklearn']): __import__(sys.argv[2])\n"
         "from mlbench.registry.boosting import import_alone\n"
         "import_alone('library'); import library; print(library.found)\n"
         "import sklearn, pandas; print(sklearn is not None, pandas.DataFrame([1]).shape)"
@@ -271,5 +315,25 @@ def test_importing_alone(tmp_path):
         command = [sys.executable, "-c", code, str(tmp_path), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")[:2]
 
-    assert printed() == ["False", "True (1, 1)"]
-    assert printed("before") == ["True", "True (1, 1)"]
+    assert printed() == printed("drop") == ["(False, False)", "True (1, 1)"]
+    assert printed("pandas") == printed("sklearn") == ["(True, True)", "True (1, 1)"]
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_a_job_of_trees_does_without_scikit_learn(library):
+    """A second of every job's time; the plugins fit and score dense and sparse rows all the same."""
+    code = f"""
+import sys
+import mlbench.running.job, mlbench_{library} as plugin
+import numpy as np, scipy.sparse as sp
+from mlbench import FitContext, Split
+(spec,) = plugin.mlbench_models()
+X = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
+for rows in (X, sp.csr_matrix(X)):
+    train, context = Split(X=rows, Y=(X[:, :2] > 0).astype(np.uint8)), FitContext(seed=0)
+    scores = spec.fit(spec.prepare(train, context), dict(spec.defaults), context)(rows)
+    assert scores.shape == (60, 2)
+print(sorted({{"sklearn", "pandas"}} & sys.modules.keys()))
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "[]"

@@ -54,7 +54,8 @@ PATIENCE = 20
 LABEL_PATIENCE = 30
 """Rounds in which neither score nor loss of any of its labels got better on validation before a part stops growing."""
 HIDDEN = frozenset({"pandas", "sklearn"})
-SCORING_SHARE = 0.3
+"""What libraries have wrappers for that a job does not use."""
+SCORING_SHARE = 0.6
 """Scoring whole parts takes up to this share of the time that growing took."""
 
 
@@ -120,8 +121,9 @@ class Booster(Protocol):
 def import_alone(library: str) -> None:
     """Import a library of boosted trees without the wrappers that it has for scikit-learn and pandas.
 
-    A job has no use for them, and most of the import is theirs: more than a second of every job. Where either has
-    been imported before, so has somebody who may want the wrappers, and they stay.
+    A job has no use for them, and most of the import is theirs: more than a second of every job. They are then
+    missing for as long as the process lives. Where either has been imported before, by somebody who may want the
+    wrappers, they stay. Not for a process in which other threads import.
 
     Args:
         library: Its name.
@@ -133,7 +135,8 @@ def import_alone(library: str) -> None:
             importlib.import_module(library)
         finally:
             for name in HIDDEN:
-                del sys.modules[name]
+                if sys.modules.get(name) is None:
+                    sys.modules.pop(name, None)
 
 
 def plan(train: Split, context: FitContext, *, screen_sparse: bool) -> Plan:
@@ -340,7 +343,7 @@ def _grow(
         # Average precision alone would stop a label whose scores still sharpen, and micro compares them across labels.
         losses = _log_losses(valid.Y, current)
         label_step[(values > label_best) | (losses < label_loss)] = step
-        label_best, label_loss = np.fmax(label_best, values), np.minimum(label_loss, losses)
+        label_best, label_loss = np.fmax(label_best, values), np.fmin(label_loss, losses)
         # A label that no validation row has cannot say when to stop.
         going = np.isnan(values) | (step - label_step < LABEL_PATIENCE)
         for i in active:
@@ -355,7 +358,8 @@ def _grow(
 def _log_losses(Y: NDArray[Any], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     """Mean log loss of each label, (k,), by its labels (n, k) and their probabilities (n, k)."""
     right = np.where(Y == 1, probabilities, 1 - probabilities)
-    return np.asarray(-np.log(np.maximum(right, np.finfo(np.float32).eps)).mean(axis=0, dtype=np.float64))
+    np.log(np.maximum(right, np.finfo(np.float32).eps, out=right), out=right)
+    return -np.asarray(right.mean(axis=0, dtype=np.float64))
 
 
 def _more(boosters: Sequence[Booster], rounds: int, number: int) -> Scores | None:

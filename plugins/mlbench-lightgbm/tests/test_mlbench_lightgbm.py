@@ -264,6 +264,11 @@ def test_random_thresholds_only_where_labels_share_everything(monkeypatch):
     assert drawn == [False] * 4
     drawn.clear()
     monkeypatch.setitem(boosting.MAX_FEATURES, "dense", 512)
+    keep = {}
+    trained(train, valid, keep=keep)
     monkeypatch.setattr(boosting, "MAX_ROWS", 200)
+    trained(train, keep=keep)  # a refit with so many rows that each label has its own
+    assert drawn == [True] * 8
+    drawn.clear()
     trained(train, valid)
     assert drawn == [False] * 4
