@@ -31,7 +31,6 @@ DEFAULTS: dict[str, Any] = {
     "min_child_weight": 0.1,
     "subsample": 0.8,
     "colsample_bytree": 0.5,
-    "reg_lambda": 1.0,
     "max_bin": 32,
 }
 
@@ -45,7 +44,6 @@ def suggest(trial: Trial) -> dict[str, Any]:
         "min_child_weight": trial.suggest_float("min_child_weight", 0.01, 5.0, log=True),
         "subsample": trial.suggest_float("subsample", 0.5, 1.0),
         "colsample_bytree": trial.suggest_float("colsample_bytree", 0.1, 1.0, log=True),
-        "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 20.0, log=True),
         # The cost of a tree is its histograms; few bins are often as good as the usual 256.
         "max_bin": trial.suggest_categorical("max_bin", [16, 32]),
     }
