@@ -78,6 +78,11 @@ class Part:
     rows: NDArray[np.intp] | None = None
     weight: NDArray[np.float32] | None = None
 
+    @property
+    def whole(self) -> bool:
+        """It sees all rows and features."""
+        return self.features is None and self.rows is None
+
     def seen(self, X: Matrix, *, train: bool = False) -> Matrix:
         """The part's features of rows X (n, d); of its own rows if these are the train rows."""
         if train and self.rows is not None:

@@ -78,7 +78,7 @@ def prepare(train: Split, context: FitContext) -> tuple[Plan, list[tuple[Any, An
         X = part.seen(context.valid.X)
         return rows, rows.create_valid(X, label=np.zeros(X.shape[0]), params=settings).construct()
 
-    if all(part.features is None and part.rows is None for part in parts.parts):
+    if all(part.whole for part in parts.parts):
         both = [binned(parts.parts[0])] * len(parts.parts) if parts.parts else []
     else:
         with ThreadPoolExecutor(context.threads) as pool:
@@ -160,7 +160,7 @@ def fit(
         seed = (context.seed + number) % 2**31
         # Twice as fast, and better, on few rows where labels share all features; on a label's own features worse for
         # rare labels (benchmarks/README.md). A refit has more rows and may share them out: it does as the trial did.
-        drawn = context.keep.setdefault("extra_trees", part.features is None and part.rows is None)
+        drawn = context.keep.setdefault("extra_trees", part.whole)
         return Trees({**settings, "extra_trees": drawn, "num_threads": threads, "seed": seed}, part, *rows[number])
 
     return boost(plan, context, trees)

@@ -26,11 +26,11 @@ MOST_CELLS = 1 << 28
 the latest, as each takes two bytes a cell."""
 
 DEFAULTS: dict[str, Any] = {
-    "learning_rate": 0.1,
+    "learning_rate": 0.08,
     "max_depth": 5,
-    "min_child_weight": 0.1,
-    "subsample": 0.8,
-    "colsample_bytree": 0.5,
+    "min_child_weight": 0.2,
+    "subsample": 0.9,
+    "colsample_bytree": 0.6,
     "max_bin": 32,
 }
 
@@ -38,12 +38,13 @@ DEFAULTS: dict[str, Any] = {
 def suggest(trial: Trial) -> dict[str, Any]:
     """The search space."""
     return {
-        "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.25, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.2, log=True),
         "max_depth": trial.suggest_int("max_depth", 3, 8),
         # A sum of p(1 - p): with rare labels the usual 1.0 already forbids most splits.
-        "min_child_weight": trial.suggest_float("min_child_weight", 0.01, 5.0, log=True),
-        "subsample": trial.suggest_float("subsample", 0.5, 1.0),
-        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.1, 1.0, log=True),
+        "min_child_weight": trial.suggest_float("min_child_weight", 0.03, 5.0, log=True),
+        # Of a rare label's positives and of a label's own features a tree can spare few.
+        "subsample": trial.suggest_float("subsample", 0.7, 1.0),
+        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.25, 1.0, log=True),
         # The cost of a tree is its histograms; few bins are often as good as the usual 256.
         "max_bin": trial.suggest_categorical("max_bin", [16, 32]),
     }
@@ -62,13 +63,19 @@ def prepare(train: Split, context: FitContext) -> tuple[Split, Plan]:
     return train, parts
 
 
+def n_bins(part: Part, max_bin: int) -> int:
+    """Of a feature: a label's own are few, and with finer bins rare labels are found better (benchmarks/README.md)."""
+    return max_bin if part.features is None else 2 * max_bin
+
+
 def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[tuple[Any, Any]]:
     """Each part's rows of train and valid, binned once for trials with as many bins, if memory allows."""
     import xgboost
 
     def both(part: Part) -> tuple[Any, Any]:
+        bins = n_bins(part, max_bin)
         rows = xgboost.QuantileDMatrix(
-            part.seen(train.X, train=True), part.targets(train.Y), weight=part.weight, max_bin=max_bin, nthread=1
+            part.seen(train.X, train=True), part.targets(train.Y), weight=part.weight, max_bin=bins, nthread=1
         )
         if context.valid is None:
             return rows, None
@@ -76,7 +83,7 @@ def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[
         if not isinstance(valid, np.ndarray):
             # To read binned sparse rows XGBoost searches for each of their features; that took longer than the trees.
             return rows, xgboost.DMatrix(valid, nthread=1)
-        return rows, xgboost.QuantileDMatrix(valid, ref=rows, max_bin=max_bin, nthread=1)
+        return rows, xgboost.QuantileDMatrix(valid, ref=rows, max_bin=bins, nthread=1)
 
     if max_bin not in plan.cache:
         if sum(part.cells(train.X) for part in plan.parts) > MOST_CELLS:
@@ -127,7 +134,8 @@ def fit(prepared: tuple[Split, Plan], params: dict[str, Any], context: FitContex
     }
 
     def trees(number: int, part: Part, threads: int) -> Trees:
-        return Trees({**settings, "nthread": threads, "seed": (context.seed + number) % 2**31}, *matrices[number])
+        own = {"max_bin": n_bins(part, params["max_bin"]), "seed": (context.seed + number) % 2**31}
+        return Trees({**settings, **own, "nthread": threads}, *matrices[number])
 
     return boost(plan, context, trees)
 
