@@ -249,7 +249,7 @@ def scripted(train, valid):
 def test_a_label_stops_when_neither_score_nor_loss_gets_better(monkeypatch):
     """Its best of either counts; a part goes on for any of its labels; without positives nothing can be said."""
     monkeypatch.setattr(boosting, "PATIENCE", 1000)
-    # The first look at a single round is followed by looks at 5, 10 ...
+    # The first looks, at single rounds, are followed by looks at 5, 10 ...
     expected = [60 + 30 if worth > 1 else 35 for _, worth in CURVES.values()]
     train, valid = rows(), rows(seed=1)
     assert scripted(train, valid) == expected
@@ -280,6 +280,21 @@ def test_pruning_and_time_end_a_trial():
         known(rows(), valid, [1] * 5, FitContext(seed=0, valid=valid, on_report=prune))
     _, boosters = known(rows(), valid, [1] * 5, FitContext(seed=0, valid=valid, deadline=time.monotonic()))
     assert {booster.rounds for booster in boosters} == {1}
+
+
+@pytest.mark.parametrize("slow", [1, 45])
+def test_what_took_long_once_ends_no_trial(monkeypatch, slow):
+    """Set-up in the first round, or a stall later, does not count for what every further round will take."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    context = FitContext(seed=0, valid=rows(seed=1), deadline=100.0)
+    grown = 0
+    for done, count in boosting.steps(context):
+        clock[0] += 0.5 * count + (10 if grown < slow <= done else 0)
+        grown = done
+    # Of 100 seconds .6 / 1.6 are for scoring, of the others 10 for the delay and as much as 5 rounds take in reserve.
+    assert 90 <= grown <= 105
+    assert clock[0] + boosting.SCORING_SHARE * clock[0] <= context.deadline
 
 
 def test_constant_labels_score_their_share():

@@ -375,14 +375,16 @@ def steps(context: FitContext) -> Iterator[tuple[int, int]]:
     """(rounds to be reached, rounds to grow), until there would be no time for more and for scoring."""
     blind = context.valid is None or not context.valid.Y.any()
     last = (context.best_step or ROUNDS_WITHOUT_VALID) if blind else MAX_ROUNDS
-    began, longest, done = time.monotonic(), 0.0, 0
+    began, done = time.monotonic(), 0
+    paces: list[float] = []
     while done < last:
-        # First a single round: it tells what a round takes.
-        rounds = min(last, (done // ROUNDS_AT_ONCE + 1) * ROUNDS_AT_ONCE if done else 1) - done
+        # Two single rounds tell what a round takes: the first sets up, too, which can take as long as ten.
+        rounds = min(last, done + 1 if done < 2 else (done // ROUNDS_AT_ONCE + 1) * ROUNDS_AT_ONCE) - done
         started = time.monotonic()
-        needed = 2 * longest * rounds + SCORING_SHARE * (started - began) + 0.5
+        needed = 2 * max(paces, default=0.0) * rounds + SCORING_SHARE * (started - began) + 0.5
         if done and context.seconds_left < needed:
             return
         done += rounds
         yield done, rounds
-        longest = max(longest, (time.monotonic() - started) / rounds)
+        # The slower of the last two, and of the first two the second: one stall shall not end a trial much later.
+        paces = [*(paces[-1:] if done > 2 else []), (time.monotonic() - started) / rounds]
