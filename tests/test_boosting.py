@@ -282,19 +282,29 @@ def test_pruning_and_time_end_a_trial():
     assert {booster.rounds for booster in boosters} == {1}
 
 
-@pytest.mark.parametrize("slow", [1, 45])
-def test_what_took_long_once_ends_no_trial(monkeypatch, slow):
+@pytest.mark.parametrize(
+    ("seconds", "deadline", "expected"),
+    [
+        # With .5 s a round as many as leave time for scoring what was grown, and for two times five rounds.
+        (lambda done: 0.5, 100, 120),
+        pytest.param(lambda done: 10.5 if done == 1 else 0.5, 100, 110, id="set-up"),
+        pytest.param(lambda done: 10.5 if done == 45 else 0.5, 100, 100, id="stall"),
+        pytest.param(lambda done: 10.0 if done == 1 else 0.2, 30, 60, id="long set-up"),
+        pytest.param(lambda done: 0.2 if -(-done // 5) % 2 else 2.0, 39, 15, id="slow and fast"),
+    ],
+)
+def test_time_is_used_and_not_overdrawn(monkeypatch, seconds, deadline, expected):
     """Set-up in the first round, or a stall later, does not count for what every further round will take."""
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    context = FitContext(seed=0, valid=rows(seed=1), deadline=100.0)
+    context = FitContext(seed=0, valid=rows(seed=1), deadline=float(deadline))
     grown = 0
     for done, count in boosting.steps(context):
-        clock[0] += 0.5 * count + (10 if grown < slow <= done else 0)
+        clock[0] += sum(map(seconds, range(grown + 1, done + 1)))
+        assert done - grown == count
         grown = done
-    # Of 100 seconds .6 / 1.6 are for scoring, of the others 10 for the delay and as much as 5 rounds take in reserve.
-    assert 90 <= grown <= 105
-    assert clock[0] + boosting.SCORING_SHARE * clock[0] <= context.deadline
+    assert grown == expected
+    assert clock[0] + boosting.SCORING_SHARE * (clock[0] - seconds(1)) <= deadline
 
 
 def test_constant_labels_score_their_share():

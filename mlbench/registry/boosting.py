@@ -378,13 +378,16 @@ def steps(context: FitContext) -> Iterator[tuple[int, int]]:
     began, done = time.monotonic(), 0
     paces: list[float] = []
     while done < last:
-        # Two single rounds tell what a round takes: the first sets up, too, which can take as long as ten.
+        # Two single rounds tell what a round takes: the first also sets up, which can take as long as ten.
         rounds = min(last, done + 1 if done < 2 else (done // ROUNDS_AT_ONCE + 1) * ROUNDS_AT_ONCE) - done
         started = time.monotonic()
-        needed = 2 * max(paces, default=0.0) * rounds + SCORING_SHARE * (started - began) + 0.5
-        if done and context.seconds_left < needed:
+        reserve = (1 if done == 1 else 2) * max(paces, default=0.0) * rounds
+        if done and context.seconds_left < reserve + SCORING_SHARE * (started - began) + 0.5:
             return
         done += rounds
         yield done, rounds
-        # The slower of the last two, and of the first two the second: one stall shall not end a trial much later.
-        paces = [*(paces[-1:] if done > 2 else []), (time.monotonic() - started) / rounds]
+        pace = (time.monotonic() - started) / rounds
+        if done == 2:
+            began += max(0.0, paces[0] - pace)  # scoring has no set-up
+        # The slower of the last two, so that one stall does not end a trial much later; the first is none.
+        paces = [*(paces[-1:] if done > 2 else []), pace]

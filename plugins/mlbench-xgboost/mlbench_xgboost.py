@@ -59,13 +59,17 @@ def prepare(train: Split, context: FitContext) -> tuple[Split, Plan]:
         raise RuntimeError("this build of xgboost has no CUDA: install one that has, or run with --device cpu")
     parts = plan(train, context, screen_sparse=False)
     if context.valid is not None:  # a refit knows how many bins it wants
-        binned(train, parts, DEFAULTS["max_bin"], context)
+        binned(train, parts, n_bins(DEFAULTS["max_bin"], parts, context), context)
     return train, parts
 
 
-def n_bins(part: Part, max_bin: int) -> int:
-    """Of a feature: a label's own are few, and with finer bins rare labels are found better (benchmarks/README.md)."""
-    return max_bin if part.features is None else 2 * max_bin
+def n_bins(max_bin: int, plan: Plan, context: FitContext) -> int:
+    """Bins of a feature: labels' own are few, and with finer bins rare labels are found better (benchmarks/README.md).
+
+    A refit has more rows and may share features out otherwise: it does as the trial did.
+    """
+    own = any(part.features is not None for part in plan.parts)
+    return 2 * max_bin if context.keep.setdefault("finer_bins", own) else max_bin
 
 
 def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[tuple[Any, Any]]:
@@ -73,9 +77,8 @@ def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[
     import xgboost
 
     def both(part: Part) -> tuple[Any, Any]:
-        bins = n_bins(part, max_bin)
         rows = xgboost.QuantileDMatrix(
-            part.seen(train.X, train=True), part.targets(train.Y), weight=part.weight, max_bin=bins, nthread=1
+            part.seen(train.X, train=True), part.targets(train.Y), weight=part.weight, max_bin=max_bin, nthread=1
         )
         if context.valid is None:
             return rows, None
@@ -83,7 +86,7 @@ def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[
         if not isinstance(valid, np.ndarray):
             # To read binned sparse rows XGBoost searches for each of their features; that took longer than the trees.
             return rows, xgboost.DMatrix(valid, nthread=1)
-        return rows, xgboost.QuantileDMatrix(valid, ref=rows, max_bin=bins, nthread=1)
+        return rows, xgboost.QuantileDMatrix(valid, ref=rows, max_bin=max_bin, nthread=1)
 
     if max_bin not in plan.cache:
         if sum(part.cells(train.X) for part in plan.parts) > MOST_CELLS:
@@ -120,9 +123,11 @@ class Trees:
 def fit(prepared: tuple[Split, Plan], params: dict[str, Any], context: FitContext) -> Scorer:
     """Boost until validation average precision stops rising, or as long as the winning trial did at a refit."""
     train, plan = prepared
-    matrices = binned(train, plan, params["max_bin"], context)
+    max_bin = n_bins(params["max_bin"], plan, context)
+    matrices = binned(train, plan, max_bin, context)
     settings = {
         **params,
+        "max_bin": max_bin,
         "objective": "binary:logistic",
         "tree_method": "hist",
         "max_leaves": MAX_LEAVES,
@@ -134,8 +139,7 @@ def fit(prepared: tuple[Split, Plan], params: dict[str, Any], context: FitContex
     }
 
     def trees(number: int, part: Part, threads: int) -> Trees:
-        own = {"max_bin": n_bins(part, params["max_bin"]), "seed": (context.seed + number) % 2**31}
-        return Trees({**settings, **own, "nthread": threads}, *matrices[number])
+        return Trees({**settings, "nthread": threads, "seed": (context.seed + number) % 2**31}, *matrices[number])
 
     return boost(plan, context, trees)
 

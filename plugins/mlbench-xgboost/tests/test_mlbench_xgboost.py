@@ -228,14 +228,17 @@ def test_a_build_without_cuda_says_so(monkeypatch):
 
 
 @pytest.mark.parametrize(("width", "most"), [(12, 16), (6, 32)])
-def test_features_of_a_label_alone_get_twice_the_bins(monkeypatch, width, most):
-    """A label that has features of its own splits them at finer thresholds, in trials and at the refit."""
-    monkeypatch.setitem(boosting.MAX_FEATURES, "dense", width)
-    train, valid = planted(), planted(seed=1)
-    for context in (FitContext(seed=0, valid=valid), FitContext(seed=0, best_step=3)):
-        rows, parts = SPEC.prepare(train, context)
-        for matrix, _ in plugin.binned(rows, parts, 16, context):
+@pytest.mark.parametrize("width_of_refit", [12, 6])
+def test_features_of_a_label_alone_get_twice_the_bins(monkeypatch, width, most, width_of_refit):
+    """A label that has features of its own splits them at finer thresholds; a refit has as many bins as its trial."""
+    train, valid, params = planted(), planted(seed=1), {**SPEC.defaults, "max_bin": 16}
+    trial = FitContext(seed=0, valid=valid)
+    refit = FitContext(seed=0, best_step=3, keep=trial.keep)
+    for context, features in ((trial, width), (refit, width_of_refit)):
+        monkeypatch.setitem(boosting.MAX_FEATURES, "dense", features)
+        _, plan = prepared = SPEC.prepare(train, context)
+        assert (plan.parts[0].features is None) == (features == 12)
+        SPEC.fit(prepared, params, context)
+        for matrix, _ in plan.cache[most]:
             starts, _ = matrix.get_quantile_cut()
             assert set(np.diff(starts.astype(int)) - 1) == {most}  # as edges, of which there is one more
-        scorer = SPEC.fit((rows, parts), {**SPEC.defaults, "max_bin": 16}, context)
-        assert micro(valid, scorer) > valid.Y.mean()
