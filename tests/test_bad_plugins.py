@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -209,6 +210,47 @@ def test_a_trial_that_hangs_costs_a_trial_not_the_study(tmp_path: Path) -> None:
     with (tmp_path / "leaderboards" / "demo.csv").open() as file:
         row = next(row for row in csv.DictReader(file) if row["model"] == "first-hangs")
     assert (row["n_trials"], row["n_trials_failed"], row["status"]) == ("3", "1", "ok")
+
+
+def test_a_last_trial_that_hangs_leaves_what_was_used(tmp_path: Path) -> None:
+    """When time is over in a trial that hangs, memory, versions and preparation are those of the trials before it."""
+    code = """
+    import time
+    import numpy as np
+    from mlbench import ModelSpec, hookimpl
+
+    def prepare(train, context):
+        time.sleep(0.5)
+        return train
+
+    def fit(train, params, context):
+        if params["x"] != 0.5:
+            time.sleep(10_000)
+        import sklearn
+        np.ones(40_000_000)
+        return lambda X: np.tile(train.Y.mean(axis=0), (X.shape[0], 1))
+
+    @hookimpl
+    def mlbench_models():
+        yield ModelSpec(name="last-hangs", summary="s", prepare=prepare, fit=fit, defaults={"x": 0.5},
+                        suggest=lambda trial: {"x": trial.suggest_float("x", 0, 1)})
+    """
+    site = install(tmp_path / "site", "mlbench-last", code)
+
+    words = ["-m", "last-hangs", "--refit", "train", "--n-trials", "3", "--timeout", "10s"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "mlbench", "run", *words],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    assert "1 of 3 trials in --timeout 10s" in ended.stderr
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("runs/jobs/*/record.json")]
+    (record,) = [record for record in records if record["job"]["model"] == "last-hangs"]
+    assert (record["status"], record["n_trials"]) == ("ok", 1)
+    assert record["peak_memory_mb"] > 300
+    assert record["timings"]["prepare_seconds"] > 0.4
+    assert "sklearn" in record["environment"]["versions"]
 
 
 def test_a_refit_knows_its_deadline(tmp_path: Path) -> None:

@@ -209,6 +209,15 @@ def test_time_is_up(log: StudyLog) -> None:
     assert _tune(log, seconds=-1.0) == []
 
 
+@pytest.mark.parametrize(("left", "n_finished"), [(40.0, 2), (60.0, 3)])
+def test_no_trial_starts_that_could_only_be_cut_short(log: StudyLog, left: float, n_finished: int) -> None:
+    """A trial begins while half the time of the quickest complete one is left; pruned ones are no measure."""
+    log.append(TrialLine(number=0, state="COMPLETE", value=0.5, seconds=100.0))
+    log.append(TrialLine(number=1, state="PRUNED", seconds=1.0))
+
+    assert len(_tune(log, n=3, seconds=left)) == n_finished
+
+
 def test_the_deadline_of_a_trial_is_the_earlier_one(log: StudyLog) -> None:
     """A model is told how long it has: until the trial's or the study's end, whichever is first."""
     left = []

@@ -112,6 +112,19 @@ def test_footnotes_of_groups_and_seeds() -> None:
     assert "Floor" not in text
 
 
+def test_footnotes_name_what_ran_out_of_time() -> None:
+    """A model with fewer trials than the others is named, unless there was nothing to tune or it failed."""
+    rows = leaderboard([
+        record(0.5, seed=0), record(0.5, seed=1),
+        record(0.4, model="slow", seed=0), record(0.4, model="slow", seed=1, n_trials=7),
+        record(0.3, model="fixed", n_trials=1, best_params={}),
+        record(None, model="bad", status="failed", error="why", n_trials=2),
+    ])  # fmt: skip
+
+    assert "Tuning time was over before all trials: slow (raw) after 27." in footnotes(rows)
+    assert not any("Tuning time" in note for note in footnotes(BOARD))
+
+
 def test_rows_of_different_seeds_are_not_called_alike() -> None:
     """A board on which one model has four seeds and another one says so."""
     seeds = [record(0.5, seed=seed) for seed in range(4)]

@@ -81,6 +81,13 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     fewest, most = min(n_seeds), max(n_seeds)
     seeds = f"{most} seed{'s' * (most > 1)}" if fewest == most else f"{fewest} to {most} seeds"
     lines.append(f"Budget: {trials} trials a model, tuned on valid, scored once on test; {seeds}.")
+    cut = [
+        f"{row['model']} ({row['features']}) after {row['n_trials']}"
+        for row in rows
+        if row["status"] == "ok" and row["best_params"] != "{}" and int(row["n_trials"]) < trials * int(row["n_seeds"])
+    ]
+    if cut:
+        lines.append(f"Tuning time was over before all trials: {', '.join(cut)}.")
     if any(row["average_precision_micro_low"] for row in rows):
         drawn = f"{first['n_groups']} groups" if first["n_groups"] else f"{first['n_test']} rows"
         lines.append(

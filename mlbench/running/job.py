@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import functools
 import json
 import os
 import platform
@@ -36,6 +37,8 @@ from mlbench.running.study_log import StudyLog, TrialLine
 from mlbench.running.tuning import Settings, best_line, classify, params_of, tune
 
 OUTCOME = "outcome.json"
+SO_FAR = "so-far.json"
+"""What an outcome would say after the latest trial; for the next process, if this one does not get to its end."""
 EXIT_DISK = 74
 """A job's process could not write its files."""
 SCORES_VALID = "scores-valid.npy"
@@ -121,6 +124,22 @@ def save_scores(path: Path, scores: Scores) -> None:
         making.rename(path)
 
 
+def write_outcome(path: Path, outcome: Outcome) -> None:
+    """Write an outcome so that it is whole or not there."""
+    making = path.with_suffix(".making")
+    with _our_own_files():
+        making.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+        making.rename(path)
+
+
+def read_outcome(path: Path) -> Outcome | None:
+    """An outcome that ``write_outcome`` wrote, or None if there is none, or none that can be read."""
+    try:
+        return Outcome(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 @contextlib.contextmanager
 def _our_own_files() -> Iterator[None]:
     """Where our own files cannot be written, the process ends: a full disk is no fault of the model."""
@@ -151,6 +170,7 @@ class _Run:
         self.log = _Log(Path(order.study))
         self.seconds: dict[str, float] = {}
         self.new_best: tuple[int, Scorer] | None = None
+        self.so_far = read_outcome(self.work / SO_FAR)
 
     def say(self, phase: str, **more: Any) -> None:
         """Tell the parent where we are."""
@@ -207,10 +227,12 @@ class _Run:
             trial_seconds=self.order.trial_seconds,
             deadline=deadline,
         )
-        clock = time.monotonic()
         context = self.context(valid=data.valid)
-        prepared = spec.prepare(data.train, context) if self.order.tune_seconds > 0 else None
-        self.seconds["prepare_seconds"] = time.monotonic() - clock
+        prepared = None
+        if self.order.tune_seconds > 0:
+            clock = time.monotonic()
+            prepared = spec.prepare(data.train, context)
+            self.seconds["prepare_seconds"] = time.monotonic() - clock
 
         def on_best(number: int, scores: Scores, scorer: Scorer) -> float:
             save_scores(best_file(self.work, "valid", number), scores)
@@ -225,6 +247,7 @@ class _Run:
                 (number, scorer), self.new_best = self.new_best, None
                 seconds = min(self.order.trial_seconds, self.order.tune_seconds)
                 self.score_train(scorer, data, best_file(self.work, "train", number), seconds)
+            write_outcome(self.work / SO_FAR, self.outcome("ok", None))
 
         tune(
             spec,
@@ -265,13 +288,14 @@ class _Run:
             traceback.print_exception(error)
 
     def outcome(self, status: str, error: str | None) -> Outcome:
-        return Outcome(
-            status=status,
-            error=error,
-            **self.seconds,
-            peak_memory_mb=isolate.peak_memory_mb(),
-            environment=_environment(self.order.threads),
-        )
+        """What this process and the earlier ones of the job used: the last one may do no more than copy scores."""
+        seconds, peak, environment = dict(self.seconds), isolate.peak_memory_mb(), _environment(self.order.threads)
+        if (before := self.so_far) is not None:
+            if before.prepare_seconds is not None:
+                seconds.setdefault("prepare_seconds", before.prepare_seconds)
+            peak = max(peak, before.peak_memory_mb or 0.0)
+            environment["versions"] = {**before.environment.get("versions", {}), **environment["versions"]}
+        return Outcome(status=status, error=error, **seconds, peak_memory_mb=peak, environment=environment)
 
 
 def _why_nothing(lines: list[Any]) -> tuple[str, str]:
@@ -319,6 +343,7 @@ def _environment(threads: int) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -337,12 +362,7 @@ def main() -> None:
         isolate.limit_memory(order.memory_limit)
     # Not closed by us: a plugin may have closed it already, and the process ends here anyway.
     pipe = os.fdopen(int(sys.argv[2]), "wb", buffering=0, closefd=False)
-    outcome = _Run(order, pipe).carry_out()
-    path = Path(order.work) / OUTCOME
-    making = path.with_suffix(".making")
-    with _our_own_files():
-        making.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
-        making.rename(path)
+    write_outcome(Path(order.work) / OUTCOME, _Run(order, pipe).carry_out())
 
 
 if __name__ == "__main__":

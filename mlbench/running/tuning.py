@@ -32,6 +32,8 @@ STARTUP_TRIALS = 5
 """Random trials before TPE and before pruning. Optuna's default for TPE, 10, is half of our budget."""
 WARMUP_STEPS = 10
 """No trial is pruned before this step: slow learners start low."""
+LEAST_SHARE = 0.5
+"""Of the quickest complete trial: with less time left no other one is begun, as it could only be cut short."""
 OUT_OF_MEMORY_WORDS = ("bad_alloc", "bad allocation", "out of memory", "cannot allocate memory")
 
 
@@ -90,7 +92,7 @@ def tune(
     lines = log.read()
     for line in lines:
         study.add_trial(_replayed(line))
-    while len(lines) < n_trials(spec, settings.n_trials) and time.monotonic() < settings.deadline:
+    while len(lines) < n_trials(spec, settings.n_trials) and _is_time_left(settings.deadline, lines):
         number = len(lines)
         study.sampler = optuna.samplers.TPESampler(
             seed=_trial_seed(settings.seed, number), n_startup_trials=STARTUP_TRIALS
@@ -114,6 +116,11 @@ def tune(
         on_end()
         log.append(line)
         lines.append(line)
+
+
+def _is_time_left(deadline: float, lines: Sequence[TrialLine]) -> bool:
+    quickest = min((line.seconds for line in lines if line.state == "COMPLETE"), default=0.0)
+    return deadline - time.monotonic() > LEAST_SHARE * quickest
 
 
 def n_trials(spec: ModelSpec, asked: int) -> int:
