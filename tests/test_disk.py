@@ -29,7 +29,7 @@ def test_a_child_that_cannot_write_says_so_by_its_exit_code() -> None:
     assert "No space left on device" in ended.stderr
 
 
-def _order(tmp_path: Path) -> Order:
+def order(tmp_path: Path) -> Order:
     return Order(
         origin={}, model="m", data=str(tmp_path), work=str(tmp_path), study=str(tmp_path / "study.jsonl"), seed=0,
         threads=1, library_threads=1, device="cpu", refit_on_both=False, n_trials=1, metric="average_precision_micro",
@@ -46,7 +46,7 @@ def test_the_parent_tries_again_once_when_there_is_room(tmp_path: Path, monkeypa
         return Ending(kind="exit", code=EXIT_DISK, last={"phase": "prepare"})
 
     monkeypatch.setattr(supervise, "_one_process", ended)
-    outcome = supervise.supervise(_order(tmp_path), Limits(timeout=1, trial_timeout=1))
+    outcome = supervise.supervise(order(tmp_path), Limits(timeout=1, trial_timeout=1))
     assert (outcome.status, len(calls)) == ("killed", 2)
 
 
@@ -55,7 +55,7 @@ def test_the_parent_ends_the_run_when_there_is_none(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(supervise, "_one_process", lambda *_: Ending(kind="exit", code=EXIT_DISK, last={}))
     (tmp_path / supervise.PROBE).symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
-        supervise.supervise(_order(tmp_path), Limits(timeout=1, trial_timeout=1))
+        supervise.supervise(order(tmp_path), Limits(timeout=1, trial_timeout=1))
 
 
 def test_features_are_refused_before_they_are_stored(tmp_path: Path) -> None:

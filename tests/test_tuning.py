@@ -209,13 +209,14 @@ def test_time_is_up(log: StudyLog) -> None:
     assert _tune(log, seconds=-1.0) == []
 
 
-@pytest.mark.parametrize(("left", "n_finished"), [(40.0, 2), (60.0, 3)])
+@pytest.mark.parametrize(("left", "n_finished"), [(40.0, 5), (60.0, 6)])
 def test_no_trial_starts_that_could_only_be_cut_short(log: StudyLog, left: float, n_finished: int) -> None:
-    """A trial begins while half the time of the quickest complete one is left; pruned ones are no measure."""
-    log.append(TrialLine(number=0, state="COMPLETE", value=0.5, seconds=100.0))
-    log.append(TrialLine(number=1, state="PRUNED", seconds=1.0))
+    """A trial begins while a quarter of the quickest complete one's time is left; others are no measure."""
+    for number, (state, seconds) in enumerate([("COMPLETE", 500), ("COMPLETE", 200), ("COMPLETE", 300), ("PRUNED", 1)]):
+        log.append(TrialLine(number=number, state=state, value=0.5 if state == "COMPLETE" else None, seconds=seconds))
+    log.append(TrialLine(number=4, state="FAIL", seconds=2.0))
 
-    assert len(_tune(log, n=3, seconds=left)) == n_finished
+    assert len(_tune(log, n=6, seconds=left)) == n_finished
 
 
 def test_the_deadline_of_a_trial_is_the_earlier_one(log: StudyLog) -> None:

@@ -93,7 +93,7 @@ def test_footnotes_answer_what_a_reader_asks() -> None:
     for piece in (
         "toy: 40 rows to train, 20 to tune, 20 to test; 3 labels, 2 of them with a positive in test",
         "Floor (prior): micro AP 0.2500.",
-        "Budget: 20 trials a model, tuned on valid, scored once on test; 1 seed.",
+        "Budget: up to 20 trials a model, tuned on valid, scored once on test; 1 seed.",
         "d" * 64,
         "mlbench 0.1.0",
         "slow (raw): no trial finished within --timeout 3s",
@@ -108,7 +108,7 @@ def test_footnotes_of_groups_and_seeds() -> None:
     text = "\n".join(footnotes([{**rows[0], "n_groups": "7"}]))
 
     assert "20 to test in 7 groups;" in text
-    assert "Budget: 20 trials a model, tuned on valid, scored once on test; 2 seeds." in text
+    assert "Budget: up to 20 trials a model, tuned on valid, scored once on test; 2 seeds." in text
     assert "Floor" not in text
 
 
@@ -121,8 +121,8 @@ def test_footnotes_name_what_ran_out_of_time() -> None:
         record(None, model="bad", status="failed", error="why", n_trials=2),
     ])  # fmt: skip
 
-    assert "Tuning time was over before all trials: slow (raw) after 27." in footnotes(rows)
-    assert not any("Tuning time" in note for note in footnotes(BOARD))
+    assert "Time was over before all trials: slow (raw) after 27 of 40." in footnotes(rows)
+    assert not any("Time was over" in note for note in footnotes(BOARD))
 
 
 def test_rows_of_different_seeds_are_not_called_alike() -> None:

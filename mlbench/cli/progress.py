@@ -127,7 +127,7 @@ class Progress:
             result = f"{record.status}: {record.error}"
         trials = f"{record.n_trials} trial{'s' * (record.n_trials != 1)}"
         if record.status == "ok" and record.n_trials < (asked := n_trials(job.model.spec, job.budget.n_trials)):
-            trials = f"{record.n_trials} of {asked} trials in --timeout {job.budget.timeout:g}s"
+            trials = f"{record.n_trials} of {asked} trials in the time there was"
         pruned = f" ({record.n_trials_pruned} pruned)" if record.n_trials_pruned else ""
         count = self.n_jobs - len(self.waiting)
         line = f"[{count}/{self.n_jobs}] {job.label}: {result}, {trials}{pruned}, {seconds:.1f} s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Sequence
 
@@ -76,18 +77,18 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     floor = next((row for row in rows if row["model"] == FLOOR and row["average_precision_micro"]), None)
     if floor is not None:
         lines.append(f"Floor ({FLOOR}): micro AP {_figure(floor, 'average_precision_micro')}.")
-    trials = max(int(row["n_trials"]) // max(1, int(row["n_seeds"])) for row in rows)
+    trials = max(math.ceil(int(row["n_trials"]) / max(1, int(row["n_seeds"]))) for row in rows)
     n_seeds = [int(row["n_seeds"]) for row in rows]
     fewest, most = min(n_seeds), max(n_seeds)
     seeds = f"{most} seed{'s' * (most > 1)}" if fewest == most else f"{fewest} to {most} seeds"
-    lines.append(f"Budget: {trials} trials a model, tuned on valid, scored once on test; {seeds}.")
+    lines.append(f"Budget: up to {trials} trials a model, tuned on valid, scored once on test; {seeds}.")
     cut = [
-        f"{row['model']} ({row['features']}) after {row['n_trials']}"
+        f"{row['model']} ({row['features']}) after {row['n_trials']} of {trials * int(row['n_seeds'])}"
         for row in rows
         if row["status"] == "ok" and row["best_params"] != "{}" and int(row["n_trials"]) < trials * int(row["n_seeds"])
     ]
     if cut:
-        lines.append(f"Tuning time was over before all trials: {', '.join(cut)}.")
+        lines.append(f"Time was over before all trials: {', '.join(cut)}.")
     if any(row["average_precision_micro_low"] for row in rows):
         drawn = f"{first['n_groups']} groups" if first["n_groups"] else f"{first['n_test']} rows"
         lines.append(

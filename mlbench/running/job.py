@@ -133,11 +133,31 @@ def write_outcome(path: Path, outcome: Outcome) -> None:
 
 
 def read_outcome(path: Path) -> Outcome | None:
-    """An outcome that ``write_outcome`` wrote, or None if there is none, or none that can be read."""
+    """An outcome that ``write_outcome`` wrote, or None if there is none, or none that makes sense."""
     try:
-        return Outcome(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        outcome = Outcome(**json.loads(path.read_text(encoding="utf-8")))
+        # The folder is within reach of the plugin's process.
+        dict(outcome.environment["versions"])
+        float(outcome.peak_memory_mb or 0) + float(outcome.prepare_seconds or 0)
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
         return None
+    return outcome
+
+
+def with_earlier(before: Outcome, now: Outcome) -> Outcome:
+    """The outcome of a process with what earlier ones of the same job used.
+
+    The last one may do no more than copy the scores of the best trial. It has not prepared then, and where it runs,
+    with what, is not where the job was done.
+    """
+    if now.prepare_seconds is None:
+        now = replace(now, prepare_seconds=before.prepare_seconds, environment=before.environment)
+    versions = {**before.environment["versions"], **now.environment["versions"]}
+    return replace(
+        now,
+        peak_memory_mb=max(now.peak_memory_mb or 0.0, before.peak_memory_mb or 0.0),
+        environment={**now.environment, "versions": versions},
+    )
 
 
 @contextlib.contextmanager
@@ -170,7 +190,7 @@ class _Run:
         self.log = _Log(Path(order.study))
         self.seconds: dict[str, float] = {}
         self.new_best: tuple[int, Scorer] | None = None
-        self.so_far = read_outcome(self.work / SO_FAR)
+        self.before = read_outcome(self.work / SO_FAR)
 
     def say(self, phase: str, **more: Any) -> None:
         """Tell the parent where we are."""
@@ -247,7 +267,8 @@ class _Run:
                 (number, scorer), self.new_best = self.new_best, None
                 seconds = min(self.order.trial_seconds, self.order.tune_seconds)
                 self.score_train(scorer, data, best_file(self.work, "train", number), seconds)
-            write_outcome(self.work / SO_FAR, self.outcome("ok", None))
+            with _our_own_files():
+                write_outcome(self.work / SO_FAR, self.outcome("ok", None))
 
         tune(
             spec,
@@ -288,14 +309,14 @@ class _Run:
             traceback.print_exception(error)
 
     def outcome(self, status: str, error: str | None) -> Outcome:
-        """What this process and the earlier ones of the job used: the last one may do no more than copy scores."""
-        seconds, peak, environment = dict(self.seconds), isolate.peak_memory_mb(), _environment(self.order.threads)
-        if (before := self.so_far) is not None:
-            if before.prepare_seconds is not None:
-                seconds.setdefault("prepare_seconds", before.prepare_seconds)
-            peak = max(peak, before.peak_memory_mb or 0.0)
-            environment["versions"] = {**before.environment.get("versions", {}), **environment["versions"]}
-        return Outcome(status=status, error=error, **seconds, peak_memory_mb=peak, environment=environment)
+        now = Outcome(
+            status=status,
+            error=error,
+            **self.seconds,
+            peak_memory_mb=isolate.peak_memory_mb(),
+            environment=_environment(self.order.threads),
+        )
+        return now if self.before is None else with_earlier(self.before, now)
 
 
 def _why_nothing(lines: list[Any]) -> tuple[str, str]:

@@ -59,7 +59,7 @@ class Record:
         refit: ``"train"`` or ``"train+valid"``.
         timings: Seconds: ``prepare_seconds``, ``tune_seconds`` (without the final model's fit; of a job that
             failed, all that it took), ``fit_seconds``, ``predict_seconds``.
-        peak_memory_mb: Of the job's process.
+        peak_memory_mb: The largest of the job's processes, until the latest trial that ended.
         device: What it ran on.
         environment: Versions, processor, threads.
         files: SHA-256 of each file beside the record.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlbench.running import isolate
-from mlbench.running.job import CURVE, EXIT_DISK, OUTCOME, Order, Outcome
+from mlbench.running.job import CURVE, EXIT_DISK, OUTCOME, SO_FAR, Order, Outcome, read_outcome
 from mlbench.running.study_log import StudyLog, TrialLine
 from mlbench.running.tuning import best_line
 
@@ -60,7 +60,9 @@ def _see_through(order: Order, limits: Limits) -> Outcome:
     while True:
         spent = sum(line.seconds for line in log.read())
         left = 0.0 if tuning_is_over else max(0.0, limits.timeout - spent)
+        began = time.monotonic()
         ending = _one_process(replace(order, tune_seconds=left, parent=os.getpid()), limits, work)
+        out_of_time = time.monotonic() - began >= left + limits.grace
         phase = ending.last.get("phase", "start")
         if phase == CURVE and order.score_train and not _has_outcome(ending, work):
             order = replace(order, score_train=False)  # what no figure needs shall cost no figure
@@ -72,7 +74,7 @@ def _see_through(order: Order, limits: Limits) -> Outcome:
         if ending.kind != "timeout":
             return _outcome(ending, phase, work)
         lines = log.read()
-        if phase == "trial" and sum(line.seconds for line in lines) + limits.trial_timeout < limits.timeout:
+        if phase == "trial" and not out_of_time:
             error = f"the trial ran over --trial-timeout {limits.trial_timeout:g}s"
             log.append(
                 TrialLine(number=len(lines), state="FAIL", status="timeout", error=error, seconds=limits.trial_timeout)
@@ -80,7 +82,7 @@ def _see_through(order: Order, limits: Limits) -> Outcome:
         elif phase in ("prepare", "trial") and not tuning_is_over and best_line(lines, order.metric) is not None:
             tuning_is_over = True
         else:
-            return _failure("timeout", _why_late(phase, limits))
+            return _failure("timeout", _why_late(phase, limits), work)
 
 
 def _probe_disk(work: Path) -> None:
@@ -125,12 +127,20 @@ def _outcome(ending: isolate.Ending, phase: str, work: Path) -> Outcome:
     if ending.kind == "signal":
         name = isolate.signal_name(ending.code)
         perhaps = ", perhaps by the system for lack of memory" if name == "SIGKILL" else ""
-        return _failure("killed", f"the process died of {name} {where}{perhaps}")
-    return _failure("killed", f"the process ended itself with exit code {ending.code} {where}")
+        return _failure("killed", f"the process died of {name} {where}{perhaps}", work)
+    return _failure("killed", f"the process ended itself with exit code {ending.code} {where}", work)
 
 
-def _failure(status: str, error: str) -> Outcome:
-    return Outcome(status=status, error=error, environment={})
+def _failure(status: str, error: str, work: Path) -> Outcome:
+    """What the process used until its latest trial is known even if it did not live to say so."""
+    before = read_outcome(work / SO_FAR) or Outcome(status=status, environment={})
+    return Outcome(
+        status=status,
+        error=error,
+        prepare_seconds=before.prepare_seconds,
+        peak_memory_mb=before.peak_memory_mb,
+        environment=before.environment,
+    )
 
 
 def _why_late(phase: str, limits: Limits) -> str:

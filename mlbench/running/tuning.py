@@ -32,8 +32,9 @@ STARTUP_TRIALS = 5
 """Random trials before TPE and before pruning. Optuna's default for TPE, 10, is half of our budget."""
 WARMUP_STEPS = 10
 """No trial is pruned before this step: slow learners start low."""
-LEAST_SHARE = 0.5
-"""Of the quickest complete trial: with less time left no other one is begun, as it could only be cut short."""
+LEAST_SHARE = 0.25
+"""Of the quickest complete trial: with less time left no other one is begun. It could hardly win, and a model that does
+not stop by itself is killed, which costs the grace on top."""
 OUT_OF_MEMORY_WORDS = ("bad_alloc", "bad allocation", "out of memory", "cannot allocate memory")
 
 
