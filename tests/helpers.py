@@ -18,6 +18,7 @@ from mlbench.errors import MlbenchError
 from mlbench.metrics import DIRECTIONS
 from mlbench.registry.catalog import Catalog, Origin, Registered
 from mlbench.registry.specs import DatasetSpec, FeatureSpec, ModelSpec
+from mlbench.running.job import Order
 from mlbench.running.ledger import Record, file_sha256, read_record
 from mlbench.running.plan import PROTOCOL, Budget
 
@@ -138,6 +139,15 @@ def record(
         "environment": {"mlbench": "0.1.0"},
     }  # fmt: skip
     return Record(**{**values, **more})
+
+
+def order(tmp_path: Path) -> Order:
+    """An order of one trial; what it says of files is in ``tmp_path``, and nothing is there."""
+    return Order(
+        origin={}, model="m", data=str(tmp_path), work=str(tmp_path), study=str(tmp_path / "study.jsonl"), seed=0,
+        threads=1, library_threads=1, device="cpu", refit_on_both=False, n_trials=1, metric="average_precision_micro",
+        tune_seconds=1.0, trial_seconds=1.0, memory_limit=1 << 30,
+    )  # fmt: skip
 
 
 def call(*words: str | Path) -> tuple[int, str, str]:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import random_dataset
+from helpers import order, random_dataset
 
 from mlbench.data.cache import write_job_data
 from mlbench.errors import DataError
 from mlbench.running import supervise
 from mlbench.running.isolate import Ending
-from mlbench.running.job import EXIT_DISK, Order
+from mlbench.running.job import EXIT_DISK
 from mlbench.running.supervise import Limits
 
 
@@ -27,14 +27,6 @@ def test_a_child_that_cannot_write_says_so_by_its_exit_code() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == EXIT_DISK
     assert "No space left on device" in ended.stderr
-
-
-def order(tmp_path: Path) -> Order:
-    return Order(
-        origin={}, model="m", data=str(tmp_path), work=str(tmp_path), study=str(tmp_path / "study.jsonl"), seed=0,
-        threads=1, library_threads=1, device="cpu", refit_on_both=False, n_trials=1, metric="average_precision_micro",
-        tune_seconds=1.0, trial_seconds=1.0, memory_limit=1 << 30,
-    )  # fmt: skip
 
 
 def test_the_parent_tries_again_once_when_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_disk import order
+from helpers import order
 
 from mlbench.running import supervise
 from mlbench.running.isolate import Ending
