@@ -144,12 +144,14 @@ def read_outcome(path: Path) -> Outcome | None:
     return outcome
 
 
-def with_earlier(before: Outcome, now: Outcome) -> Outcome:
+def with_earlier(before: Outcome | None, now: Outcome) -> Outcome:
     """The outcome of a process with what earlier ones of the same job used.
 
     The last one may do no more than copy the scores of the best trial. It has not prepared then, and where it runs,
     with what, is not where the job was done.
     """
+    if before is None:
+        return now
     if now.prepare_seconds is None:
         now = replace(now, prepare_seconds=before.prepare_seconds, environment=before.environment)
     versions = {**before.environment["versions"], **now.environment["versions"]}
@@ -316,7 +318,7 @@ class _Run:
             peak_memory_mb=isolate.peak_memory_mb(),
             environment=_environment(self.order.threads),
         )
-        return now if self.before is None else with_earlier(self.before, now)
+        return with_earlier(self.before, now)
 
 
 def _why_nothing(lines: list[Any]) -> tuple[str, str]:

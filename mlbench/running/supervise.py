@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlbench.running import isolate
-from mlbench.running.job import CURVE, EXIT_DISK, OUTCOME, SO_FAR, Order, Outcome, read_outcome
+from mlbench.running.job import CURVE, EXIT_DISK, OUTCOME, SO_FAR, Order, Outcome, read_outcome, with_earlier
 from mlbench.running.study_log import StudyLog, TrialLine
 from mlbench.running.tuning import best_line
 
@@ -133,14 +133,7 @@ def _outcome(ending: isolate.Ending, phase: str, work: Path) -> Outcome:
 
 def _failure(status: str, error: str, work: Path) -> Outcome:
     """What the process used until its latest trial is known even if it did not live to say so."""
-    before = read_outcome(work / SO_FAR) or Outcome(status=status, environment={})
-    return Outcome(
-        status=status,
-        error=error,
-        prepare_seconds=before.prepare_seconds,
-        peak_memory_mb=before.peak_memory_mb,
-        environment=before.environment,
-    )
+    return with_earlier(read_outcome(work / SO_FAR), Outcome(status=status, error=error, environment={}))
 
 
 def _why_late(phase: str, limits: Limits) -> str:
