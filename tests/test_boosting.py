@@ -127,6 +127,18 @@ def test_memory_does_not_grow_with_the_labels(monkeypatch, k):
     assert min(len(part.rows) for part in parts) == {4: 500, 40: 500, 400: 212}[k]
 
 
+@pytest.mark.parametrize(("k", "n_parts"), [(4, 4), (40, 8), (400, 12)])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_memory_does_not_grow_with_labels_that_share_all(monkeypatch, k, n_parts, sparse):
+    """Each part has its own binned rows: of many labels, more come to a part; a stored value counts for eight."""
+    train = rows(n=100, d=20, k=k)
+    train = Split(X=sp.csr_matrix(train.X) if sparse else train.X, Y=train.Y)
+    monkeypatch.setattr(boosting, "MAX_CELLS", 12.5 * 150 * 20 * (8 if sparse else 1))
+    parts = plan(train, FitContext(seed=0, valid=rows(n=50, d=20, k=k)), screen_sparse=False).parts
+    assert len(parts) == n_parts
+    np.testing.assert_array_equal(np.concatenate([part.labels for part in parts]), np.arange(k))
+
+
 def test_rare_labels_are_screened_on_all_their_positives(monkeypatch):
     """Three positives of 2,000 rows, most of which are not looked at: the feature that tells them is found."""
     monkeypatch.setattr(boosting, "MAX_ROWS", 100)
@@ -182,6 +194,16 @@ def test_boosting_stops_once_nothing_gets_better(monkeypatch):
     # Perfect from the first round: they wait for no one.
     assert sorted(booster.rounds for booster in boosters)[:4] == [45] * 4
     np.testing.assert_array_equal(scorer(valid.Y), valid.Y)
+
+
+def test_boosting_stops_by_what_is_tuned():
+    """Not by average precision where another figure is tuned: the round that it calls best is the model's."""
+    valid = rows(seed=1)
+    context = FitContext(seed=0, valid=valid, on_report=lambda step, scores: -100.0 - abs(step - 10))
+    scorer, boosters = known(rows(), valid, [1, 1, 1, 1, 20], context)
+    assert {booster.rounds for booster in boosters} == {10 + boosting.PATIENCE}
+    np.testing.assert_array_equal(scorer(valid.Y)[:, 4], boosters[4].predict(valid.Y, 10).ravel())
+    assert (scorer(valid.Y)[:, 4] != boosters[4].predict(valid.Y, 30).ravel()).any()
 
 
 def test_boosters_keep_their_thread(monkeypatch):

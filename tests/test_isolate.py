@@ -260,6 +260,17 @@ def test_memory_is_limited() -> None:
     assert ended.stdout == "refused True\n", ended.stderr
 
 
+def test_a_limit_beyond_all_memory_is_none() -> None:
+    """More bytes than the system can count are as good as no limit."""
+    ended = _python("""
+        from mlbench.running.isolate import limit_memory
+        limit_memory(10**30)
+        print("fine")
+    """)
+
+    assert ended.stdout == "fine\n", ended.stderr
+
+
 def test_a_mapped_file_does_not_count(tmp_path: Path) -> None:
     """Data that are mapped read-only from a file may be larger than the memory limit."""
     with (tmp_path / "large").open("wb") as file:

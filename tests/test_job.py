@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from helpers import order
 
 from mlbench.running import supervise
 from mlbench.running.isolate import Ending
-from mlbench.running.job import SO_FAR, Outcome, read_outcome, with_earlier, write_outcome
+from mlbench.running.job import SO_FAR, Order, Outcome, read_outcome, with_earlier, write_outcome
 from mlbench.running.study_log import StudyLog
 from mlbench.running.supervise import Limits
 
@@ -81,3 +82,22 @@ def test_time_that_preparing_took_is_not_blamed_on_a_trial(tmp_path: Path, monke
     outcome = supervise.supervise(order(tmp_path), Limits(timeout=0.1, trial_timeout=0.05))
 
     assert (outcome.status, StudyLog(tmp_path / "study.jsonl").read()) == ("timeout", [])
+
+
+def test_all_tuning_time_counts_over_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting and preparing again after a trial that hung comes out of --timeout, too, not only trials."""
+    granted = []
+
+    def hangs(order: Order, *_: object) -> Ending:
+        granted.append(order.tune_seconds)
+        time.sleep(0.3)
+        return Ending(kind="timeout", code=0, last={"phase": "trial", "number": len(granted) - 1})
+
+    monkeypatch.setattr(supervise, "_one_process", hangs)
+    monkeypatch.setattr(Limits, "grace", 0.0)
+
+    outcome = supervise.supervise(order(tmp_path), Limits(timeout=1, trial_timeout=0.05))
+
+    assert outcome.status == "timeout"
+    assert len(granted) <= 4
+    assert all(now <= before - 0.3 for before, now in pairwise(granted))

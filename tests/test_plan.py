@@ -331,7 +331,7 @@ def test_no_amounts_of_memory(text: str) -> None:
     [
         ("metric", "average_precision_mikro", "no metric .*did you mean 'average_precision_micro'"),
         ("refit", "trian", "no refit 'trian': did you mean 'train'"),
-        ("n_trials", 0, "0 trials: at least 1 is needed"),
+        ("n_trials", 0, "--n-trials 0: at least 1 is needed"),
         ("timeout", 0.0, "--timeout, --trial-timeout and --memory-limit must be above 0"),
         ("trial_timeout", -1.0, "must be above 0"),
         ("memory_limit", 0, "must be above 0"),

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
+from mlbench.data.dataset import Split
 from mlbench.errors import PluginError
 from mlbench.registry.specs import DatasetSpec, FeatureSpec, FitContext, ModelSpec
 
@@ -102,9 +104,17 @@ def test_prepare_is_the_rows_by_default() -> None:
     assert _model().prepare(train, FitContext(seed=0)) is train  # type: ignore[arg-type]
 
 
-def test_report_without_a_listener_does_nothing() -> None:
-    """A model may report at a refit too, where nobody listens."""
-    FitContext(seed=0).report(1, np.zeros((2, 2)))
+def test_report_without_a_listener() -> None:
+    """Where nobody listens a model is told micro average precision of the labels that it has; nothing at a refit."""
+    Y = np.array([[1, 0, 1], [0, 1, 0]], dtype=np.uint8)
+    scores = np.array([[0.9, 0.4, np.nan], [0.2, 0.3, np.nan]])
+    valid = Split(X=np.zeros((2, 1), dtype=np.float32), Y=Y)
+
+    told = FitContext(seed=0, valid=valid).report(1, scores)
+
+    assert told == average_precision_score(Y[:, :2], scores[:, :2], average="micro")
+    assert FitContext(seed=0, valid=valid, on_report=lambda step, scores: -7.0).report(1, scores) == -7.0
+    assert math.isnan(FitContext(seed=0).report(1, scores))
 
 
 def test_seconds_left() -> None:

@@ -388,17 +388,19 @@ def test_a_model_may_prune_itself(log: StudyLog) -> None:
 
 @pytest.mark.parametrize("metric", ["average_precision_micro", "coverage_error"])
 def test_best_step_is_the_best_that_covers_all_labels(log: StudyLog, metric: str) -> None:
-    """Steps at which a label was not trained do not count, however well they score; of equals the first."""
+    """Steps at which a label was not trained do not count, however well they score; of equals the first.
+
+    The model is told the same figure, higher being better.
+    """
+    told: list[float] = []
 
     def fit(train: Any, params: dict[str, Any], context: FitContext) -> Any:
         partial = TRUTH.copy()
         partial[:, 1:] = np.nan
-        context.report(1, partial)
-        context.report(2, _quality(0.5)(None))
-        context.report(3, _quality(2.0)(None))
-        context.report(4, _quality(2.0)(None))
-        context.report(5, _quality(1.0)(None))
-        context.report(6, np.full_like(TRUTH, np.nan))
+        told.append(context.report(1, partial))
+        for step, quality in enumerate((0.5, 2.0, 2.0, 1.0), start=2):
+            told.append(context.report(step, _quality(quality)(None)))
+        told.append(context.report(6, np.full_like(TRUTH, np.nan)))
         return _quality(2.0)
 
     (line,) = _tune(log, _spec(fit=fit), n=1, metric=metric)
@@ -407,6 +409,9 @@ def test_best_step_is_the_best_that_covers_all_labels(log: StudyLog, metric: str
     assert [step for step, _ in line.steps] == [1, 2, 3, 4, 5]
     assert dict(line.steps)[3] == figure(metric, DATA.valid.Y, _quality(2.0)(None))
     assert dict(line.steps)[1] == figure(metric, DATA.valid.Y[:, :1], TRUTH[:, :1])
+    sign = 1 if metric == "average_precision_micro" else -1
+    assert told[:5] == [sign * value for _, value in line.steps]
+    assert np.isnan(told[5])
 
 
 def test_without_a_whole_report_there_is_no_best_step(log: StudyLog) -> None:

@@ -108,12 +108,14 @@ def test_footnotes_of_groups_and_seeds() -> None:
     text = "\n".join(footnotes([{**rows[0], "n_groups": "7"}]))
 
     assert "20 to test in 7 groups;" in text
+    assert "No intervals, and any order may be chance: 7 groups of test are fewer than 10." in text
+    assert "No intervals" not in "\n".join(footnotes(rows))
     assert "Budget: up to 20 trials a model, tuned on valid, scored once on test; 2 seeds." in text
     assert "Floor" not in text
 
 
 def test_footnotes_name_what_ran_out_of_time() -> None:
-    """A model with fewer trials than the others is named, unless there was nothing to tune or it failed."""
+    """A model that the time ended before all its trials is named, with the time, unless there was nothing to tune."""
     rows = leaderboard([
         record(0.5, seed=0), record(0.5, seed=1),
         record(0.4, model="slow", seed=0), record(0.4, model="slow", seed=1, n_trials=7),
@@ -121,8 +123,11 @@ def test_footnotes_name_what_ran_out_of_time() -> None:
         record(None, model="bad", status="failed", error="why", n_trials=2),
     ])  # fmt: skip
 
-    assert "Time was over before all trials: slow (raw) after 27 of 40." in footnotes(rows)
-    assert not any("Time was over" in note for note in footnotes(BOARD))
+    notes = footnotes(rows)
+    assert "slow (raw): the time was over after 27 of 40 trials: --timeout 600s" in notes
+    assert [note for note in notes if "fixed" in note] == []
+    assert "bad (raw): why" in notes
+    assert not any("the time was over" in note for note in footnotes(BOARD))
 
 
 def test_rows_of_different_seeds_are_not_called_alike() -> None:

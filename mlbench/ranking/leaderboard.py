@@ -241,7 +241,7 @@ def _row(seeds: Sequence[Record]) -> Row:
         "model": shown.job["model"],
         "features": shown.job["features"],
         "status": shown.status,
-        "error": shown.error,
+        "error": shown.error or _cut_short(seeds),
         "n_seeds": len(seeds),
         "n_trials": sum(record.n_trials for record in seeds),
         "n_trials_pruned": sum(record.n_trials_pruned for record in seeds),
@@ -264,6 +264,16 @@ def _row(seeds: Sequence[Record]) -> Row:
             record.figures["valid"]["average_precision_micro"] for record in seeds
         )
     return {name: _text(values.get(name)) for name in COLUMNS}
+
+
+def _cut_short(seeds: Sequence[Record]) -> str | None:
+    """What an ok row must not hide: with more time it would have been tuned further."""
+    shown = seeds[0]
+    asked = shown.job["budget"]["n_trials"] * len(seeds)
+    done = sum(record.n_trials for record in seeds)
+    if done >= asked or not shown.best_params:  # one trial is all there is when there is nothing to tune
+        return None
+    return f"the time was over after {done} of {asked} trials: --timeout {shown.job['budget']['timeout']:g}s"
 
 
 def _order(row: Row) -> tuple[float, float, str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from mlbench.errors import one_line
 from mlbench.ranking.leaderboard import Row
-from mlbench.running.bootstrap import N_REPLICATES
+from mlbench.running.bootstrap import FEWEST_UNITS, N_REPLICATES
 
 HEADER = (
     "Rank",
@@ -82,20 +82,15 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     fewest, most = min(n_seeds), max(n_seeds)
     seeds = f"{most} seed{'s' * (most > 1)}" if fewest == most else f"{fewest} to {most} seeds"
     lines.append(f"Budget: up to {trials} trials a model, tuned on valid, scored once on test; {seeds}.")
-    cut = [
-        f"{row['model']} ({row['features']}) after {row['n_trials']} of {trials * int(row['n_seeds'])}"
-        for row in rows
-        if row["status"] == "ok" and row["best_params"] != "{}" and int(row["n_trials"]) < trials * int(row["n_seeds"])
-    ]
-    if cut:
-        lines.append(f"Time was over before all trials: {', '.join(cut)}.")
+    drawn = f"{first['n_groups']} groups" if first["n_groups"] else f"{first['n_test']} rows"
     if any(row["average_precision_micro_low"] for row in rows):
-        drawn = f"{first['n_groups']} groups" if first["n_groups"] else f"{first['n_test']} rows"
         lines.append(
             f"±: half of the 95 % interval, {N_REPLICATES:,} bootstrap replicates of the {drawn} of test. "
             "Ranks such as 1–3 cannot be told apart: paired differences of micro AP, corrected for the number of "
             "pairs (max-t, 95 %)."
         )
+    elif int(first["n_groups"] or first["n_test"]) < FEWEST_UNITS:
+        lines.append(f"No intervals, and any order may be chance: {drawn} of test are fewer than {FEWEST_UNITS}.")
     lines.append(f"Data SHA-256: {first['dataset_sha256']}. mlbench {first['mlbench_version']}.")
     lines += [f"{row['model']} ({row['features']}): {row['error']}" for row in rows if row["error"]]
     return lines

@@ -35,7 +35,9 @@ from mlbench.registry.specs import FitContext, Scorer, Scores
 MAX_FEATURES = {"dense": 512, "sparse": 256}
 MAX_ROWS = 1 << 14
 MAX_CELLS = 1 << 30
-"""Rows x features of train and valid in all parts, where each label has its own: libraries keep some bytes of each."""
+"""Rows x features of train and valid in all parts, where each has its own: libraries keep some bytes of each."""
+STORED_CELL = 8
+"""Cells that a stored value of sparse rows counts for: it is kept with its position; 16 bytes were measured."""
 MIN_FEATURES, MIN_ROWS = 64, 2048
 """What a label keeps of many in any case."""
 RARE = 256
@@ -92,9 +94,9 @@ class Part:
         return np.ascontiguousarray(X[:, self.features]) if isinstance(X, np.ndarray) else X[:, self.features]
 
     def cells(self, X: Matrix) -> int:
-        """Rows x features that it sees of train rows X; of sparse rows, what is stored, at most."""
+        """Rows x features that it sees of train rows X; of sparse rows, as many cells as what is stored is worth."""
         if not isinstance(X, np.ndarray):
-            return int(X.nnz)
+            return STORED_CELL * int(X.nnz)
         n, d = X.shape
         return (n if self.rows is None else len(self.rows)) * (d if self.features is None else len(self.features))
 
@@ -159,11 +161,14 @@ def plan(train: Split, context: FitContext, *, screen_sparse: bool) -> Plan:
     dense = isinstance(train.X, np.ndarray)
     screened = dense or screen_sparse
     width = MAX_FEATURES["dense" if dense else "sparse"] if screened else d
-    if d <= width and n <= MAX_ROWS:
-        n_parts = max(-(-len(live) // LABELS_AT_ONCE), min(PARTS_AT_LEAST, len(live)), 1)
-        return Plan(tuple(Part(some) for some in np.array_split(live, n_parts) if len(some)), share)
     n_valid = 0 if context.valid is None else len(context.valid)
     density = 1.0 if isinstance(train.X, np.ndarray) else max(train.X.nnz, 1) / (n * d)
+    if not screened:
+        density *= STORED_CELL
+    if d <= width and n <= MAX_ROWS:
+        most_parts = max(1, int(MAX_CELLS / ((n + n_valid) * d * density)))
+        n_parts = min(max(-(-len(live) // LABELS_AT_ONCE), min(PARTS_AT_LEAST, len(live)), 1), most_parts)
+        return Plan(tuple(Part(some) for some in np.array_split(live, n_parts) if len(some)), share)
     cells = MAX_CELLS / (max(1, len(live)) * density)
     if screened:
         width = min(width, max(MIN_FEATURES, int(cells / (min(n, MAX_ROWS) + n_valid))))
@@ -197,17 +202,16 @@ def _screened(train: Split, live: NDArray[np.intp], rng: np.random.Generator) ->
     """``first_split_gains`` of the live labels, on a sample of many rows and on what rare labels have besides."""
     n = len(train)
     if n <= MAX_ROWS:
-        return first_split_gains(train.X, train.Y[:, live].astype(np.float64), n)
+        return first_split_gains(train.X, train.Y[:, live], n)
     sample = np.sort(rng.choice(n, MAX_ROWS, replace=False))
-    Y = train.Y[:, live].astype(np.float64)
-    rare = Y.sum(axis=0) < RARE
-    more = np.setdiff1d(np.flatnonzero(Y[:, rare].any(axis=1)), sample)
+    rare = train.Y.sum(axis=0)[live] < RARE
+    more = np.setdiff1d(np.flatnonzero(train.Y[:, live[rare]].any(axis=1)), sample)
     # Of other labels, these rows would count too often.
-    Y = np.concatenate([Y[sample], np.where(rare, Y[more], 0)])
+    Y = np.concatenate([train.Y[sample][:, live], train.Y[more][:, live] * rare])
     return first_split_gains(train.X[np.concatenate([sample, more])], Y, len(sample))
 
 
-def first_split_gains(X: Matrix, Y: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+def first_split_gains(X: Matrix, Y: NDArray[Any], n: int) -> NDArray[np.float64]:
     """What the best first split of a tree gains for each feature and label.
 
     The gain is the sum over both sides of (sum of residuals)^2 / rows, residuals taken from the label's share.
@@ -260,7 +264,7 @@ def _share_of_both(left: NDArray[Any], n: int | NDArray[Any]) -> NDArray[np.floa
 
 
 def boost(plan: Plan, context: FitContext, new_booster: Callable[[int, Part, int], Booster]) -> Scorer:
-    """Grow a booster for each part until validation micro average precision stops rising.
+    """Grow a booster for each part until what is tuned stops rising on the validation rows.
 
     At a refit, boost as long as the winning trial did at its best, and all labels.
 
@@ -327,7 +331,7 @@ def _grow(
     valid, k = context.valid, len(plan.share)
     growing = np.ones(len(boosters), dtype=bool)
     label_best, label_loss, label_step = np.full(k, -1.0), np.full(k, np.inf), np.zeros(k, dtype=int)
-    best, best_value = 0, -1.0
+    best, best_value = 0, -np.inf
     for step, rounds in steps(context):
         active: list[int] = np.flatnonzero(growing).tolist()
         lanes.balance(active)
@@ -338,8 +342,7 @@ def _grow(
         if valid is None:
             best = step
             continue
-        context.report(step, current)
-        value = average_precision(valid.Y, current, average="micro")
+        value = context.report(step, current)
         if np.isnan(value) or value > best_value:
             best, best_value = step, value
         elif step - best >= PATIENCE:
@@ -383,6 +386,7 @@ def steps(context: FitContext) -> Iterator[tuple[int, int]]:
         started = time.monotonic()
         reserve = (1 if done == 1 else 2) * max(paces, default=0.0) * rounds
         if done and context.seconds_left < reserve + SCORING_SHARE * (started - began) + 0.5:
+            print(f"stopped after {done} of up to {last} rounds: the time was over")
             return
         done += rounds
         yield done, rounds

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mlbench.data.dataset import Dataset, Matrix, Split
 from mlbench.errors import PluginError
+from mlbench.metrics import average_precision
 from mlbench.registry.estimators import estimator_fit
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class FitContext:
         best_step: At a refit: the step at which the winning trial scored best, or None.
         keep: JSON values. What the winning trial puts in is there again at the refit.
         deadline: ``time.monotonic()`` at which a trial is cut off, or None.
+        on_report: What ``report`` calls; it may give the figure that is tuned.
     """
 
     seed: int
@@ -54,20 +56,27 @@ class FitContext:
     best_step: int | None = None
     keep: dict[str, Any] = field(default_factory=dict)
     deadline: float | None = None
-    on_report: Callable[[int, Scores], None] | None = field(default=None, repr=False)
+    on_report: Callable[[int, Scores], float | None] | None = field(default=None, repr=False)
 
-    def report(self, step: int, scores: Scores) -> None:
+    def report(self, step: int, scores: Scores) -> float:
         """Hand the validation scores after ``step`` finished rounds (from 1) to the pruner.
 
         Args:
             step: The number of finished rounds. Every trial should report at the same steps.
             scores: Shape (n_valid, k). A column of NaN is a label that is not trained yet.
 
+        Returns:
+            What is tuned, of the labels that are trained: higher is better, NaN where it is undefined. By this a
+            model stops early. Micro average precision where nothing is tuned.
+
         Raises:
             TrialPruned: The trial is hopeless; let it pass.
         """
-        if self.on_report is not None:
-            self.on_report(step, scores)
+        value = None if self.on_report is None else self.on_report(step, scores)
+        if value is not None or self.valid is None:
+            return math.nan if value is None else value
+        trained = ~np.isnan(scores).any(axis=0)
+        return average_precision(self.valid.Y[:, trained], scores[:, trained], average="micro")
 
     @property
     def seconds_left(self) -> float:

@@ -155,7 +155,7 @@ def limit_memory(n_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # RLIMIT_DATA counts private writable memory: unlike RLIMIT_AS, neither mapped files nor libraries.
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    limit = n_bytes if hard == resource.RLIM_INFINITY else min(n_bytes, hard)
+    limit = min(n_bytes, sys.maxsize if hard == resource.RLIM_INFINITY else hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 

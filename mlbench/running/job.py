@@ -215,9 +215,11 @@ class _Run:
             k = data.train.Y.shape[1]
             if self.order.refit_on_both:
                 clock = time.monotonic()
-                deadline = clock + self.order.trial_seconds
-                context = self.context(valid=None, best_step=best.best_step, keep=dict(best.keep), deadline=deadline)
-                scorer = spec.fit(spec.prepare(data.both, context), params_of(spec, best), context)
+                context = self.context(valid=None, best_step=best.best_step, keep=dict(best.keep))
+                prepared = spec.prepare(data.both, context)
+                self.say("final")  # preparing has had its own time
+                context = replace(context, deadline=time.monotonic() + self.order.trial_seconds)
+                scorer = spec.fit(prepared, params_of(spec, best), context)
                 self.seconds["fit_seconds"] = time.monotonic() - clock
                 save_scores(self.work / SCORES_TEST, self.predict(scorer, data.X_test, k))
                 shutil.copyfile(best_file(self.work, "valid", best.number), self.work / SCORES_VALID)

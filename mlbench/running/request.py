@@ -208,7 +208,7 @@ def check_budget(budget: Budget) -> Budget:
     if budget.refit not in REFITS:
         raise UnknownName("refit", budget.refit, REFITS)
     if budget.n_trials < 1:
-        raise UsageError(f"{budget.n_trials} trials: at least 1 is needed")
+        raise UsageError(f"--n-trials {budget.n_trials}: at least 1 is needed")
     if min(budget.timeout, budget.trial_timeout, budget.memory_limit) <= 0:
         raise UsageError("--timeout, --trial-timeout and --memory-limit must be above 0")
     if budget.memory_limit < LEAST_MEMORY:

@@ -57,10 +57,11 @@ def _see_through(order: Order, limits: Limits) -> Outcome:
     work, log = Path(order.work), StudyLog(Path(order.study))
     (work / SCRATCH).mkdir(exist_ok=True)
     tuning_is_over = disk_was_full = False
+    before = sum(line.seconds for line in log.read())
+    start = time.monotonic()
     while True:
-        spent = sum(line.seconds for line in log.read())
-        left = 0.0 if tuning_is_over else max(0.0, limits.timeout - spent)
         began = time.monotonic()
+        left = 0.0 if tuning_is_over else max(0.0, limits.timeout - before - (began - start))
         ending = _one_process(replace(order, tune_seconds=left, parent=os.getpid()), limits, work)
         out_of_time = time.monotonic() - began >= left + limits.grace
         phase = ending.last.get("phase", "start")

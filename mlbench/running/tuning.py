@@ -185,19 +185,19 @@ def _run_trial(
     steps: dict[int, float] = {}
     whole_steps: dict[int, float] = {}
 
-    def on_report(step: int, scores: Scores) -> None:
+    def on_report(step: int, scores: Scores) -> float:
         step = operator.index(step)
         scores = checked_scores(scores, data.valid.Y.shape, missing_labels=True)
         trained = ~np.isnan(scores[0])
         value = figure(settings.metric, data.valid.Y[:, trained], scores[:, trained]) if trained.any() else np.nan
-        if np.isnan(value) or step in steps:
-            return
-        steps[step] = value
-        if trained.all():
-            whole_steps[step] = value
-        trial.report(value, step)
-        if trial.should_prune():
-            raise TrialPruned
+        if not (np.isnan(value) or step in steps):
+            steps[step] = value
+            if trained.all():
+                whole_steps[step] = value
+            trial.report(value, step)
+            if trial.should_prune():
+                raise TrialPruned
+        return sign * value
 
     keep: dict[str, Any] = {}
     context = replace(

@@ -152,7 +152,7 @@ class Trees:
 def fit(
     prepared: tuple[Plan, list[tuple[Any, Any, NDArray[np.float32]]]], params: dict[str, Any], context: FitContext
 ) -> Scorer:
-    """Boost until validation average precision stops rising, or as long as the winning trial did at a refit."""
+    """Boost until what is tuned stops rising on the validation rows, or as long as the winning trial did at a refit."""
     plan, rows = prepared
     settings = {**params, **BINNING, "lambda_l2": LAMBDA_L2, "objective": "none", "deterministic": True}
 

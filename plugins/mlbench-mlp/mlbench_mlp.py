@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
 from mlbench.data.dataset import blocks
 from mlbench.data.moments import moments
-from mlbench.metrics import average_precision
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -226,7 +225,7 @@ def predict(weights: list[Singles], X: Matrix) -> Singles:
 
 
 def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scorer:
-    """Train until validation average precision stops rising, or as long as the winning trial did at a refit."""
+    """Train until what is tuned stops rising on the validation rows, or as long as the winning trial did at a refit."""
     live, columns, share = prepared.live, prepared.columns.rescaled(params["scaling"]), prepared.share
     if not len(live):
         return lambda X: np.tile(share, (X.shape[0], 1))
@@ -246,7 +245,7 @@ def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scor
         return scorer
 
     best = network.weights
-    best_step, best_value = 0, -1.0
+    best_step, best_value = 0, -np.inf
     for epoch in epochs(context):
         order = rng.permutation(n)
         for rows in blocks(n, BATCH):
@@ -255,8 +254,7 @@ def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scor
         if context.valid is None:
             continue
         scores = scorer_of(network.weights)(context.valid.X)
-        context.report(epoch, scores)
-        value = average_precision(context.valid.Y, scores, average="micro")
+        value = context.report(epoch, scores)
         if np.isnan(value) or value > best_value:
             best, best_step, best_value = [w.copy() for w in network.weights], epoch, value
         elif epoch - best_step >= PATIENCE:
@@ -267,12 +265,14 @@ def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scor
 def epochs(context: FitContext) -> Iterator[int]:
     """Epoch numbers from 1, until there would be no time for another epoch."""
     blind = context.valid is None or not context.valid.Y.any()
+    last = context.best_step or EPOCHS_WITHOUT_VALID if blind else MAX_EPOCHS
     longest = 0.0
-    for step in range(1, (context.best_step or EPOCHS_WITHOUT_VALID if blind else MAX_EPOCHS) + 1):
+    for step in range(1, last + 1):
         started = time.monotonic()
         yield step
         longest = max(longest, time.monotonic() - started)
-        if context.seconds_left < 2 * longest + 0.5:
+        if step < last and context.seconds_left < 2 * longest + 0.5:
+            print(f"stopped after {step} of up to {last} epochs: the time was over")
             return
 
 

@@ -23,7 +23,7 @@ MAX_LEAVES = 32
 """Without a limit trees of depth 7 take twice as long, for .005 of micro average precision on yeast."""
 MOST_CELLS = 1 << 28
 """Rows x features of train in all parts, up to which rows stay binned for every number of bins; of more, only for
-the latest, as each takes two bytes a cell."""
+the latest, as each takes about two bytes a cell."""
 
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.08,
@@ -121,7 +121,7 @@ class Trees:
 
 
 def fit(prepared: tuple[Split, Plan], params: dict[str, Any], context: FitContext) -> Scorer:
-    """Boost until validation average precision stops rising, or as long as the winning trial did at a refit."""
+    """Boost until what is tuned stops rising on the validation rows, or as long as the winning trial did at a refit."""
     train, plan = prepared
     max_bin = n_bins(params["max_bin"], plan, context)
     matrices = binned(train, plan, max_bin, context)

@@ -58,12 +58,13 @@ def _span(board: Board, column: str) -> tuple[float, float]:
 
 def _row(entry: Entry, spans: dict[str, tuple[float, float]]) -> str:
     row = entry.row
+    bad = row["status"] != "ok"
     shown = []
     for column, cell in zip(HEADER, cells(row), strict=True):
         if column == MODEL:
             # The column that says so may be out of sight.
-            bad = "" if row["status"] == "ok" else element("small", text(row["status"]), class_="status")
-            shown.append(element("th", long(cell), bad, scope="row", class_="fixed", data_v=cell))
+            status = element("small", text(row["status"]), class_="status") if bad else ""
+            shown.append(element("th", long(cell), status, scope="row", class_="fixed", data_v=cell))
         elif column == RANK:
             span = row["rank_low"] and row["rank_high"] and f"{row['rank_low']}–{row['rank_high']}"
             more = (
@@ -81,13 +82,13 @@ def _row(entry: Entry, spans: dict[str, tuple[float, float]]) -> str:
         elif column in PLAIN:
             shown.append(number_cell(cell, float(row[PLAIN[column]]) if row[PLAIN[column]] else None))
         elif column == STATUS:
-            error = element("small", text(row["error"]), class_="error") if row["error"] else ""
+            error = element("small", text(row["error"]), class_="error" if bad else "remark") if row["error"] else ""
             shown.append(element("td", text(cell), error, data_v=cell))
         elif column in TEXT_COLUMNS:
             shown.append(element("td", long(cell), data_v=cell))
         else:
             shown.append(number_cell(cell))
-    return element("tr", *shown, class_="floor" if entry.floor else "bad" if row["error"] else None)
+    return element("tr", *shown, class_="floor" if entry.floor else "bad" if bad else None)
 
 
 def _bar(entry: Entry, column: str, value: float, span: tuple[float, float]) -> str:
