@@ -1,6 +1,7 @@
 """Ridge: the model contract, and the equality with scikit-learn's solution."""
 
 import json
+import time
 from dataclasses import replace
 
 import mlbench_ridge as plugin
@@ -189,7 +190,9 @@ def test_primal_and_dual_agree(scaling):
     primal = SPEC.prepare(train, context)
     dual = replace(primal, gram=None, cross=train.Y - primal.share, solved={})
     for alpha in (0.1, 100.0):
-        np.testing.assert_allclose(primal.coefficients(alpha, scaling), dual.coefficients(alpha, scaling), atol=1e-6)
+        np.testing.assert_allclose(
+            primal.coefficients(alpha, scaling, context), dual.coefficients(alpha, scaling, context), atol=1e-6
+        )
 
 
 def test_blocks_of_single_precision_are_precise(monkeypatch):
@@ -208,3 +211,30 @@ def test_far_and_near_features_score_alike():
     assert plugin.measure(train.X).near
     assert not plugin.measure(far.X).near
     np.testing.assert_allclose(trained(far)(far.X), near, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(300, 40), (40, 300)])
+@pytest.mark.parametrize("scaling", ["standard", "pareto", "none"])
+def test_where_no_gram_matrix_fits_the_solution_is_the_same(monkeypatch, shape, scaling):
+    """Many rows and features of sparse rows are solved by iteration: same scores, constant labels and features too."""
+    n, d = shape
+    train = counts(n, d, k=6)
+    train.X[:, 5] = 2
+    train.Y[:, 0], train.Y[:, 1] = 0, 1
+    train, test = as_sparse(train), as_sparse(counts(200, d, seed=1))
+    for shrinkage in (1e-2, 1.0):
+        params = {"shrinkage": shrinkage, "scaling": scaling}
+        exact = trained(train, params=params)(test.X)
+        with monkeypatch.context() as patch:
+            patch.setattr(plugin, "MAX_GRAM", 10)
+            patch.setattr(plugin, "LABELS_AT_ONCE", 4)
+            np.testing.assert_allclose(trained(train, params=params)(test.X), exact, atol=1e-4)
+
+
+def test_iteration_ends_with_the_time(monkeypatch):
+    """Without time there are coefficients of 0, and shares for scores: late, but no lost trial."""
+    monkeypatch.setattr(plugin, "MAX_GRAM", 10)
+    train = as_sparse(counts(d=20))
+    context = FitContext(seed=0, deadline=time.monotonic())
+    scorer = SPEC.fit(SPEC.prepare(train, context), dict(SPEC.defaults), context)
+    np.testing.assert_allclose(scorer(train.X), np.tile(train.Y.mean(axis=0), (300, 1)), atol=1e-6)
