@@ -87,6 +87,7 @@ def main() -> None:
     for figure in FIGURES:
         lead = means[figure]["mlbench"] - means[figure]["script"]
         print(f"{figure}, ours minus the script's: " + ", ".join(f"{m} {v:+.4f}" for m, v in lead.items()))
+    behind: list[str] = []
     if not asked.small:  # a few trials on the demo say nothing about average precision
         behind = [
             f"{model} ({figure})"
@@ -100,6 +101,7 @@ def main() -> None:
     medians = {who: float(np.median(times)) for who, times in seconds.items()}
     print(f"whole commands, medians: script {medians['script']:.1f} s, mlbench {medians['mlbench']:.1f} s")
     print(f"ratio: {medians['script'] / medians['mlbench']:.2f}")
+    sys.exit(bool(behind))
 
 
 if __name__ == "__main__":

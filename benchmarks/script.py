@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,41 +99,58 @@ def scores(model: Any, X: np.ndarray) -> np.ndarray:
     return np.asarray(model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X))
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Rows to tune on, train and valid, rows for the final model, and test."""
+
+    train: tuple[np.ndarray, np.ndarray]
+    valid: tuple[np.ndarray, np.ndarray]
+    final: tuple[np.ndarray, np.ndarray]
+    test: tuple[np.ndarray, np.ndarray]
+
+
+def parts(data: Dataset, features: str, seed: int) -> Parts:
+    """As mlbench has it: where the data bring their own valid part, the final model is fitted on train alone."""
+
+    def as_asked(split: Any) -> tuple[np.ndarray, np.ndarray]:
+        X = np.asarray(split.X.toarray() if issparse(split.X) else split.X)
+        return (np.abs(np.fft.rfft(X)).astype(np.float32) if features == "rfft" else X), split.Y
+
+    both, test = as_asked(data.train), as_asked(data.test)
+    if data.valid is not None:
+        return Parts(train=both, valid=as_asked(data.valid), final=both, test=test)
+    A, B, YA, YB = train_test_split(*both, test_size=0.2, random_state=seed)
+    return Parts(train=(A, YA), valid=(B, YB), final=both, test=test)
+
+
+def figures(Y: np.ndarray, found: np.ndarray) -> dict[str, float]:
+    """Micro and macro average precision; macro over the labels with a positive."""
+    there = Y.any(axis=0)
+    return {
+        "average_precision_micro": float(average_precision_score(Y, found, average="micro")),
+        "average_precision_macro": float(average_precision_score(Y[:, there], found[:, there], average="macro")),
+    }
+
+
 def main() -> None:
     name, features, n_trials, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     warnings.filterwarnings("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    data = rows(name)
-
-    def as_asked(X: Any) -> np.ndarray:
-        X = np.asarray(X.toarray() if issparse(X) else X)
-        return np.abs(np.fft.rfft(X)).astype(np.float32) if features == "rfft" else X
-
-    X, Y, X_test, Y_test = as_asked(data.train.X), data.train.Y, as_asked(data.test.X), data.test.Y
-    if data.valid is not None:
-        A, YA, B, YB = X, Y, as_asked(data.valid.X), data.valid.Y
-    else:
-        A, B, YA, YB = train_test_split(X, Y, test_size=0.2, random_state=seed)
+    of = parts(rows(name), features, seed)
     for model in sys.argv[5:] or MODELS:
         start = time.perf_counter()
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
 
         def tried(trial: Any, make: Callable[[Any, int], BaseEstimator] = MODELS[model]) -> float:
-            return float(average_precision_score(YB, scores(make(trial, seed).fit(A, YA), B), average="micro"))
+            return figures(of.valid[1], scores(make(trial, seed).fit(*of.train), of.valid[0]))[
+                "average_precision_micro"
+            ]
 
         study.optimize(tried, n_trials=n_trials)
         winner = MODELS[model](optuna.trial.FixedTrial(study.best_params), seed)
-        # Where the data bring their own valid part, the final model is mlbench's: fitted on train alone.
-        winner.fit(*((A, YA) if data.valid is not None else (X, Y)))
-        found = scores(winner, X_test)
-        there = Y_test.any(axis=0)
-        line = {
-            "model": model,
-            "seconds": time.perf_counter() - start,
-            "average_precision_micro": average_precision_score(Y_test, found, average="micro"),
-            "average_precision_macro": average_precision_score(Y_test[:, there], found[:, there], average="macro"),
-        }
-        print(json.dumps(line), flush=True)
+        found = scores(winner.fit(*of.final), of.test[0])
+        seconds = time.perf_counter() - start
+        print(json.dumps({"model": model, "seconds": seconds, **figures(of.test[1], found)}), flush=True)
 
 
 if __name__ == "__main__":
