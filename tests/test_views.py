@@ -127,6 +127,7 @@ def test_footnotes_name_what_ran_out_of_time() -> None:
     assert "slow (raw): the time was over after 27 of 40 trials: --timeout 600s" in notes
     assert [note for note in notes if "fixed" in note] == []
     assert "bad (raw): why" in notes
+    assert not any("Budget" in note for note in footnotes(leaderboard([record(None, status="killed", n_trials=0)])))
     assert not any("the time was over" in note for note in footnotes(BOARD))
 
 

@@ -81,7 +81,8 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     n_seeds = [int(row["n_seeds"]) for row in rows]
     fewest, most = min(n_seeds), max(n_seeds)
     seeds = f"{most} seed{'s' * (most > 1)}" if fewest == most else f"{fewest} to {most} seeds"
-    lines.append(f"Budget: up to {trials} trials a model, tuned on valid, scored once on test; {seeds}.")
+    if trials:  # none where all died before their first was finished
+        lines.append(f"Budget: up to {trials} trials a model, tuned on valid, scored once on test; {seeds}.")
     drawn = f"{first['n_groups']} groups" if first["n_groups"] else f"{first['n_test']} rows"
     if any(row["average_precision_micro_low"] for row in rows):
         lines.append(

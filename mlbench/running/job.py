@@ -253,7 +253,7 @@ class _Run:
         )
         context = self.context(valid=data.valid)
         prepared = None
-        if self.order.tune_seconds > 0:
+        if self.order.tune_seconds > 0 and len(self.log.read()) < self.order.n_trials:
             clock = time.monotonic()
             prepared = spec.prepare(data.train, context)
             self.seconds["prepare_seconds"] = time.monotonic() - clock
