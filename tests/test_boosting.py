@@ -74,7 +74,7 @@ def test_parts_hold_every_live_label_once(k):
 
 def test_wide_rows_leave_each_label_its_features(monkeypatch):
     """The feature that a label depends on is among its few, of train rows and of rows to score alike."""
-    monkeypatch.setitem(boosting.MAX_FEATURES, "dense", 3)
+    monkeypatch.setattr(boosting, "MAX_FEATURES", 3)
     train = rows(d=40)
     train.Y[:] = train.X[:, 10:15] > 0.5
     for label, part in enumerate(plan(train, FitContext(seed=0), screen_sparse=False).parts):
@@ -86,7 +86,7 @@ def test_wide_rows_leave_each_label_its_features(monkeypatch):
 
 def test_sparse_rows_are_screened_only_for_who_asks(monkeypatch):
     """Libraries that spend their time on stored values get all features."""
-    monkeypatch.setitem(boosting.MAX_FEATURES, "sparse", 3)
+    monkeypatch.setattr(boosting, "MAX_FEATURES", 3)
     train = rows(d=40)
     train = Split(X=sp.csr_matrix(np.maximum(train.X, 0)), Y=train.Y)
     assert all(part.features is None for part in plan(train, FitContext(seed=0), screen_sparse=False).parts)
@@ -118,7 +118,7 @@ def test_memory_does_not_grow_with_the_labels(monkeypatch, k):
     monkeypatch.setattr(boosting, "MAX_ROWS", 500)
     monkeypatch.setattr(boosting, "MIN_ROWS", 50)
     monkeypatch.setattr(boosting, "MIN_FEATURES", 8)
-    monkeypatch.setitem(boosting.MAX_FEATURES, "dense", 64)
+    monkeypatch.setattr(boosting, "MAX_FEATURES", 64)
     train, valid = rows(n=1000, d=80, k=k), rows(n=100, d=80, k=k)
     parts = plan(train, FitContext(seed=0, valid=valid), screen_sparse=False).parts
     cells = sum(part.cells(train.X) + len(valid) * len(part.features) for part in parts)
@@ -142,14 +142,14 @@ def test_memory_does_not_grow_with_labels_that_share_all(monkeypatch, k, n_parts
 def test_rare_labels_are_screened_on_all_their_positives(monkeypatch):
     """Three positives of 2,000 rows, most of which are not looked at: the feature that tells them is found."""
     monkeypatch.setattr(boosting, "MAX_ROWS", 100)
-    monkeypatch.setitem(boosting.MAX_FEATURES, "dense", 3)
+    monkeypatch.setattr(boosting, "MAX_FEATURES", 3)
     train = rows(n=2000, d=40, k=2)
     train.Y[:, 1] = 0
     train.Y[[10, 900, 1700], 1] = 1
     train.X[:, 17] = 5 * train.Y[:, 1]
     for X in (train.X, sp.csr_matrix(np.maximum(train.X, 0))):
         split = Split(X=X, Y=train.Y)
-        monkeypatch.setitem(boosting.MAX_FEATURES, "sparse", 3)
+        monkeypatch.setattr(boosting, "MAX_FEATURES", 3)
         _, rare = plan(split, FitContext(seed=0), screen_sparse=True).parts
         assert 17 in rare.features
         assert rare.targets(train.Y).sum() == 3

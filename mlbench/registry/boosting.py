@@ -32,7 +32,7 @@ from mlbench.data.dataset import Matrix, Split
 from mlbench.metrics import average_precision
 from mlbench.registry.specs import FitContext, Scorer, Scores
 
-MAX_FEATURES = {"dense": 512, "sparse": 256}
+MAX_FEATURES = 512
 MAX_ROWS = 1 << 14
 MAX_CELLS = 1 << 30
 """Rows x features of train and valid in all parts, where each has its own: libraries keep some bytes of each."""
@@ -160,7 +160,7 @@ def plan(train: Split, context: FitContext, *, screen_sparse: bool) -> Plan:
     live = np.flatnonzero((share > 0) & (share < 1))
     dense = isinstance(train.X, np.ndarray)
     screened = dense or screen_sparse
-    width = MAX_FEATURES["dense" if dense else "sparse"] if screened else d
+    width = MAX_FEATURES if screened else d
     n_valid = 0 if context.valid is None else len(context.valid)
     density = 1.0 if isinstance(train.X, np.ndarray) else max(train.X.nnz, 1) / (n * d)
     if not screened:

@@ -259,11 +259,11 @@ def test_random_thresholds_only_where_labels_share_everything(monkeypatch):
     trained(train, valid)
     assert drawn == [True] * 4
     drawn.clear()
-    monkeypatch.setitem(boosting.MAX_FEATURES, "dense", 6)
+    monkeypatch.setattr(boosting, "MAX_FEATURES", 6)
     trained(train, valid)
     assert drawn == [False] * 4
     drawn.clear()
-    monkeypatch.setitem(boosting.MAX_FEATURES, "dense", 512)
+    monkeypatch.setattr(boosting, "MAX_FEATURES", 512)
     keep = {}
     trained(train, valid, keep=keep)
     monkeypatch.setattr(boosting, "MAX_ROWS", 200)

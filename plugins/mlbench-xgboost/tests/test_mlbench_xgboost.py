@@ -235,7 +235,7 @@ def test_features_of_a_label_alone_get_twice_the_bins(monkeypatch, width, most, 
     trial = FitContext(seed=0, valid=valid)
     refit = FitContext(seed=0, best_step=3, keep=trial.keep)
     for context, features in ((trial, width), (refit, width_of_refit)):
-        monkeypatch.setitem(boosting.MAX_FEATURES, "dense", features)
+        monkeypatch.setattr(boosting, "MAX_FEATURES", features)
         _, plan = prepared = SPEC.prepare(train, context)
         assert (plan.parts[0].features is None) == (features == 12)
         SPEC.fit(prepared, params, context)
