@@ -142,9 +142,8 @@ def main() -> None:
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
 
         def tried(trial: Any, make: Callable[[Any, int], BaseEstimator] = MODELS[model]) -> float:
-            return figures(of.valid[1], scores(make(trial, seed).fit(*of.train), of.valid[0]))[
-                "average_precision_micro"
-            ]
+            found = scores(make(trial, seed).fit(*of.train), of.valid[0])
+            return float(average_precision_score(of.valid[1], found, average="micro"))
 
         study.optimize(tried, n_trials=n_trials)
         winner = MODELS[model](optuna.trial.FixedTrial(study.best_params), seed)
