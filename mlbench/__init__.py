@@ -42,3 +42,7 @@ def __getattr__(name: str) -> Any:
     if name in _FROM_NOTEBOOK:
         return getattr(importlib.import_module("mlbench.ranking.notebook"), name)
     raise AttributeError(f"module 'mlbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -97,7 +97,7 @@ EXPECTED = {
     "exits": ("killed", "the process ended itself with exit code 3 in trial 0"),
     "exits_cleanly": ("killed", "the process ended itself with exit code 0 in trial 0"),
     "sysexits": ("failed", "SystemExit: 0 (all 2 trials failed)"),
-    "segfaults": ("killed", "the process died of SIGSEGV in trial 0"),
+    "segfaults": ("killed", "the process died of SIGSEGV in trial 0: a fault of native code, or --memory-limit"),
     "allocates": ("out_of_memory", "MemoryError: Unable to allocate 93.1 GiB"),
     "nan": ("invalid_scores", "scores are NaN or infinite, the first at row 0, label 0"),
     "shape": ("invalid_scores", "expected ("),

@@ -26,6 +26,13 @@ LOG = "log.txt"
 SCRATCH = "scratch"
 PROBE = "probe"
 PROBE_BYTES = 1 << 20
+NATIVE_FAULT = ": a fault of native code, or --memory-limit left it no memory"
+DEATHS = {
+    "SIGKILL": ", perhaps by the system for lack of memory",
+    "SIGSEGV": NATIVE_FAULT,
+    "SIGABRT": NATIVE_FAULT,
+}
+"""What a signal's name may mean: few native libraries survive that they are refused memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +134,7 @@ def _outcome(ending: isolate.Ending, phase: str, work: Path) -> Outcome:
     where = f"in trial {ending.last['number']}" if phase == "trial" else f"at {phase}"
     if ending.kind == "signal":
         name = isolate.signal_name(ending.code)
-        perhaps = ", perhaps by the system for lack of memory" if name == "SIGKILL" else ""
-        return _failure("killed", f"the process died of {name} {where}{perhaps}", work)
+        return _failure("killed", f"the process died of {name} {where}{DEATHS.get(name, '')}", work)
     return _failure("killed", f"the process ended itself with exit code {ending.code} {where}", work)
 
 

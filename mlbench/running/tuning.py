@@ -159,9 +159,14 @@ def _replayed(line: TrialLine) -> optuna.trial.FrozenTrial:
 def _check_defaults(spec: ModelSpec, line: TrialLine) -> None:
     """Optuna runs values that lie outside of what ``suggest`` asks for, but cannot take them up again at a resume.
 
+    It passes over a name that nobody asks for: misspelt, the default would be a random value.
+
     Raises:
-        PluginError: A default lies outside.
+        PluginError: A default lies outside, or is not asked for.
     """
+    if spec.suggest is not None and line.state != "FAIL" and (unknown := spec.defaults.keys() - line.params.keys()):
+        names = ", ".join(sorted(unknown))
+        raise PluginError(f"model {spec.name!r}: defaults has {names}, which suggest does not ask for")
     try:
         _replayed(line)
     except ValueError as error:

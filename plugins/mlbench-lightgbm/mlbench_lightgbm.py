@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,7 +84,17 @@ def prepare(train: Split, context: FitContext) -> tuple[Plan, list[tuple[Any, An
     else:
         with ThreadPoolExecutor(context.threads) as pool:
             both = list(pool.map(binned, parts.parts))
-    return parts, [(*rows, part.targets(train.Y)) for rows, part in zip(both, parts.parts, strict=True)]
+    # LightGBM refuses rows that no feature can split: their labels keep their share, as constant ones do.
+    usable = [(part, rows) for part, rows in zip(parts.parts, both, strict=True) if _can_split(rows[0])]
+    return (
+        replace(parts, parts=tuple(part for part, _ in usable)),
+        [(*rows, part.targets(train.Y)) for part, rows in usable],
+    )
+
+
+def _can_split(rows: Any) -> bool:
+    """Whether any feature of the binned rows has more than one bin."""
+    return any(rows.feature_num_bin(feature) > 1 for feature in range(rows.num_feature()))
 
 
 class Trees:

@@ -77,7 +77,17 @@ def test_constant_labels_rank_by_their_share(form):
 
 @pytest.mark.parametrize("form", [lambda s: s, as_sparse], ids=["dense", "sparse"])
 @pytest.mark.parametrize(
-    "case", ["one_label", "tiny", "wide", "constant_features", "no_valid_positive", "all_constant", "wild_scales"]
+    "case",
+    [
+        "one_label",
+        "tiny",
+        "wide",
+        "constant_features",
+        "no_features",
+        "no_valid_positive",
+        "all_constant",
+        "wild_scales",
+    ],
 )
 def test_odd_data_give_finite_scores(case, form):
     """Odd data are no reason to fail, to warn, or to return NaN."""
@@ -91,6 +101,8 @@ def test_odd_data_give_finite_scores(case, form):
     elif case == "constant_features":
         for split in (train, valid):
             split.X[:, 5:8] = [0, 0.1, 1e8]
+    elif case == "no_features":
+        train.X[:] = 0
     elif case == "no_valid_positive":
         valid.Y[:] = 0
     elif case == "all_constant":
