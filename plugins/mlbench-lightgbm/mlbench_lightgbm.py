@@ -84,6 +84,7 @@ def prepare(train: Split, context: FitContext) -> tuple[Plan, list[tuple[Any, An
     else:
         with ThreadPoolExecutor(context.threads) as pool:
             both = list(pool.map(binned, parts.parts))
+    parts.cache["sparse"] = not isinstance(train.X, np.ndarray)
     # LightGBM refuses rows that no feature can split: their labels keep their share, as constant ones do.
     usable = [(part, rows) for part, rows in zip(parts.parts, both, strict=True) if _can_split(rows[0])]
     return (
@@ -172,7 +173,11 @@ def fit(
         # Twice as fast, and better, on few rows where labels share all features; on a label's own features worse for
         # rare labels (benchmarks/README.md). A refit has more rows and may share them out: it does as the trial did.
         drawn = context.keep.setdefault("extra_trees", part.whole)
-        return Trees({**settings, "extra_trees": drawn, "num_threads": threads, "seed": seed}, part, *rows[number])
+        more = {"extra_trees": drawn, "num_threads": threads, "seed": seed}
+        if plan.cache["sparse"] and not drawn:
+            # For a tree's features LightGBM copies sparse rows, which takes as long as growing it; for a node's not.
+            more |= {"feature_fraction": 1.0, "feature_fraction_bynode": settings["feature_fraction"]}
+        return Trees({**settings, **more}, part, *rows[number])
 
     return boost(plan, context, trees)
 

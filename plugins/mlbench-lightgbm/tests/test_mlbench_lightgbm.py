@@ -15,6 +15,7 @@ from mlbench.metrics import average_precision
 from mlbench.registry import boosting
 
 SPEC = next(iter(plugin.mlbench_models()))
+TREES = plugin.Trees
 
 
 def planted(n=300, d=12, k=4, seed=0):
@@ -128,6 +129,19 @@ def test_wild_scales_are_learnt():
         split.X[:] = split.X * 10.0 ** np.arange(-4, 8) + 3 * 10.0 ** np.arange(-4, 8)
     params = None
     assert micro(test, trained(train, params=params)) > test.Y.mean() + 0.2
+
+
+def test_features_of_sparse_rows_are_drawn_for_nodes(monkeypatch):
+    """A share of a label's own sparse features is drawn for each node, of dense ones for each tree, at a refit too."""
+    monkeypatch.setattr(boosting, "MAX_FEATURES", 8)
+    asked = []
+    monkeypatch.setattr(plugin, "Trees", lambda settings, *rest: asked.append(settings) or TREES(settings, *rest))
+    for train, share in [(counts(), (0.5, None)), (as_sparse(counts()), (1.0, 0.5))]:
+        keep = {}
+        trained(train, valid=as_sparse(counts(seed=1)) if sp.issparse(train.X) else counts(seed=1), keep=keep)
+        trained(train, keep=keep, best_step=5)
+        assert {(one["feature_fraction"], one.get("feature_fraction_bynode")) for one in asked} == {share}
+        asked.clear()
 
 
 def test_dense_and_sparse_rank_alike():
