@@ -149,7 +149,6 @@ def test_rare_labels_are_screened_on_all_their_positives(monkeypatch):
     train.X[:, 17] = 5 * train.Y[:, 1]
     for X in (train.X, sp.csr_matrix(np.maximum(train.X, 0))):
         split = Split(X=X, Y=train.Y)
-        monkeypatch.setattr(boosting, "MAX_FEATURES", 3)
         _, rare = plan(split, FitContext(seed=0), screen_sparse=True).parts
         assert 17 in rare.features
         assert rare.targets(train.Y).sum() == 3

@@ -109,7 +109,7 @@ def test_the_plugin_example_scores_as_published(
     forest: dict[str, str], tmp_path: Path, shared_data: Path, name: str, published: float, margin: float
 ) -> None:
     """Its test micro AP is that of the published random forests (Bogatinovski et al. 2022)."""
-    _mlbench("run", str(shared_data / "mulan" / name), "-m", "forest", "--n-trials", "4", cwd=tmp_path, env=forest)
+    _mlbench("run", str(shared_data / "mulan" / name), "-m", "forest", "--n-trials", "10", cwd=tmp_path, env=forest)
 
     with (tmp_path / "leaderboards" / f"{name}.csv").open() as file:
         row = next(row for row in csv.DictReader(file) if row["model"] == "forest")

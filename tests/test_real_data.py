@@ -53,7 +53,7 @@ def test_ridge_on_the_stand_in(shared_data: Path, tmp_path: Path, features: str,
         ("libsvm/yeast", []),
         ("csv/yeast", ["--labels", "Class*"]),
         ("csv/gtzan", ["--labels", "label"]),
-        ("mulan/bibtex", ["--limit", "200", "-m", "lightgbm", "-m", "xgboost", "-m", "prior"]),
+        ("mulan/bibtex", ["--limit", "300"]),
         ("mulan/delicious", ["--limit", "800", "-m", "ridge", "-m", "logistic", "-m", "mlp"]),
     ],
 )
