@@ -3,8 +3,8 @@
 A library of boosted trees spends its time on histograms: rows x features of each, for every tree, and there is a
 tree a label and round. Two things make that affordable for many labels at no loss of average precision:
 
-- Few features matter to a label. Where rows are dense and wide, each label gets the features that would make the
-  best first split of a tree for it (``MAX_FEATURES`` of them), and a booster of its own.
+- Few features matter to a label. Where rows are wide, each label gets the features that would make the best first
+  split of a tree for it (``MAX_FEATURES`` of them), and a booster of its own.
 - Few negatives matter to a rare label. Of more than ``MAX_ROWS`` rows each label gets its positives and a sample
   of negatives that weighs as much as all of them, as in Friedman, Hastie and Tibshirani's influence trimming
   ("Additive logistic regression", 2000) and its successors, but drawn once, so that rows are binned once.
@@ -107,7 +107,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """The parts, and every label's share in train, (k,): what a constant label, which is in no part, scores."""
+    """The parts, and every label's share in train, (k,), which is what a label in no part scores.
+
+    In none are constant labels, and those whose rows no feature can split.
+    """
 
     parts: tuple[Part, ...]
     share: NDArray[np.float64]

@@ -101,6 +101,8 @@ def tune(
         if number == 0:
             study.enqueue_trial(dict(spec.defaults))
         on_trial(number)
+        if number == 0:
+            _check_defaults(spec)
         trial = study.ask()
         best = best_line(lines, settings.metric)
         line = _run_trial(spec, data, context, settings, trial, number, best, on_best, prepared)
@@ -112,8 +114,6 @@ def tune(
             distributions={name: distribution_to_json(d) for name, d in frozen.distributions.items()},
             attributes=frozen.system_attrs,
         )
-        if number == 0:
-            _check_defaults(spec, line)
         on_end()
         log.append(line)
         lines.append(line)
@@ -156,19 +156,32 @@ def _replayed(line: TrialLine) -> optuna.trial.FrozenTrial:
     )
 
 
-def _check_defaults(spec: ModelSpec, line: TrialLine) -> None:
-    """Optuna runs values that lie outside of what ``suggest`` asks for, but cannot take them up again at a resume.
+def _check_defaults(spec: ModelSpec) -> None:
+    """Ask as trial 0 will, before any time is spent on a fit.
 
-    It passes over a name that nobody asks for: misspelt, the default would be a random value.
+    Optuna runs values that lie outside of what ``suggest`` asks for, but cannot take them up again at a resume. It
+    passes over a name that nobody asks for: misspelt, the default would be a random value.
 
     Raises:
         PluginError: A default lies outside, or is not asked for.
     """
-    if spec.suggest is not None and line.state != "FAIL" and (unknown := spec.defaults.keys() - line.params.keys()):
-        names = ", ".join(sorted(unknown))
-        raise PluginError(f"model {spec.name!r}: defaults has {names}, which suggest does not ask for")
+    if spec.suggest is None:
+        return
+    study = optuna.create_study()
+    study.enqueue_trial(dict(spec.defaults))
+    trial = study.ask()
     try:
-        _replayed(line)
+        spec.suggest(trial)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # what is wrong with it, the trial will say
+        return
+    asked = study.get_trials()[0]
+    if unknown := spec.defaults.keys() - asked.params.keys():
+        names = ", ".join(sorted(unknown))
+        raise PluginError(f"model {spec.name!r}: defaults has {names}, which suggest does not ask for with them")
+    try:
+        optuna.trial.create_trial(value=0.0, params=asked.params, distributions=asked.distributions)
     except ValueError as error:
         raise PluginError(f"model {spec.name!r}: defaults are outside of what suggest asks for: {error}") from error
 

@@ -122,6 +122,26 @@ def test_odd_data_give_finite_scores(case, form):
     assert all(np.isfinite(scores).all() and scores.shape == valid.Y.shape for scores in seen)
 
 
+@pytest.mark.parametrize("form", [lambda s: s, as_sparse], ids=["dense", "sparse"])
+def test_labels_without_a_usable_feature_keep_their_share(monkeypatch, form):
+    """LightGBM refuses rows that nothing can split; the other labels are learnt as usual, each from its own rows."""
+    train, valid = planted(), planted(seed=1)
+    share = train.Y.mean(axis=0, dtype=np.float32)
+    empty = form(replace(train, X=np.zeros_like(train.X)))
+    np.testing.assert_allclose(trained(empty, form(valid))(form(valid).X), np.tile(share, (300, 1)), rtol=1e-6)
+
+    monkeypatch.setattr(boosting, "MAX_FEATURES", 8)  # a part of its own for each label
+    whole = trained(form(train), form(valid))(form(valid).X)
+    can_split, asked = plugin._can_split, []
+    monkeypatch.setattr(plugin, "_can_split", lambda rows: asked.append(rows) or (len(asked) > 1 and can_split(rows)))
+    scores = trained(form(train), form(valid))(form(valid).X)
+    np.testing.assert_allclose(scores[:, 0], share[0], rtol=1e-6)
+    for label in range(1, 4):
+        assert average_precision(valid.Y[:, [label]], scores[:, [label]], "micro") == pytest.approx(
+            average_precision(valid.Y[:, [label]], whole[:, [label]], "micro"), abs=0.1
+        )
+
+
 def test_wild_scales_are_learnt():
     """Columns that differ by orders of magnitude, and sit far from 0, do not hide what is there."""
     train, test = planted(), planted(seed=2)
@@ -132,11 +152,15 @@ def test_wild_scales_are_learnt():
 
 
 def test_features_of_sparse_rows_are_drawn_for_nodes(monkeypatch):
-    """A share of a label's own sparse features is drawn for each node, of dense ones for each tree, at a refit too."""
-    monkeypatch.setattr(boosting, "MAX_FEATURES", 8)
+    """A share of a label's own sparse features is drawn for each node, of others for each tree, at a refit too."""
     asked = []
     monkeypatch.setattr(plugin, "Trees", lambda settings, *rest: asked.append(settings) or TREES(settings, *rest))
-    for train, share in [(counts(), (0.5, None)), (as_sparse(counts()), (1.0, 0.5))]:
+    for train, features, share in [
+        (as_sparse(counts()), boosting.MAX_FEATURES, (0.5, None)),
+        (counts(), 8, (0.5, None)),
+        (as_sparse(counts()), 8, (1.0, 0.5)),
+    ]:
+        monkeypatch.setattr(boosting, "MAX_FEATURES", features)
         keep = {}
         trained(train, valid=as_sparse(counts(seed=1)) if sp.issparse(train.X) else counts(seed=1), keep=keep)
         trained(train, keep=keep, best_step=5)

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 from mlbench import UsageError, data_home
 from mlbench_music.scores import SUFFIXES, Score, read_score
 
+NOT_INSTALLED = "the scores of music21 are not installed: pip install music21==10.5.1"
 FORMAT = 1
 """Raised whenever reading gives other notes, so that old caches are not used."""
 COMPOSERS = (
@@ -54,13 +55,25 @@ class Piece:
     score: Score
 
 
+def music21_version() -> str:
+    """Of the installed one.
+
+    Raises:
+        UsageError: There is none.
+    """
+    try:
+        return version("music21")
+    except PackageNotFoundError as error:
+        raise UsageError(NOT_INSTALLED) from error
+
+
 def read_corpus(executor: Executor) -> list[Piece]:
     """All usable pieces, by name; read from MusicXML once, then from a cache in the data home.
 
     Raises:
         UsageError: music21 is not installed, or has no corpus.
     """
-    cache = data_home() / f"music21-{version('music21')}-notes-{FORMAT}.npz"
+    cache = data_home() / f"music21-{music21_version()}-notes-{FORMAT}.npz"
     with contextlib.suppress(*_UNREADABLE):  # not there yet, or broken: made anew
         return _load(cache)
     corpus = _corpus_folder()
@@ -137,7 +150,7 @@ def _corpus_folder() -> Path:
     found = importlib.util.find_spec("music21")  # looked up, not imported: that takes seconds
     folder = Path(found.origin).parent / "corpus" if found is not None and found.origin else None
     if folder is None or not folder.is_dir():
-        raise UsageError("the scores of music21 are not installed: pip install music21")
+        raise UsageError(NOT_INSTALLED)
     return folder
 
 

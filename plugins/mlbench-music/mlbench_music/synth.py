@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from mlbench import MakeContext, UsageError
-from mlbench_music.corpus import Piece, deal, read_corpus
+from mlbench_music.corpus import Piece, deal, music21_version, read_corpus
 from mlbench_music.performance import perform
 from mlbench_music.rendering import LABELS, SAMPLES, centres, labels, misaligned, render
 from mlbench_music.soundfont import RATE, SoundFont
@@ -231,7 +231,7 @@ def _recipe(values: Mapping[str, Any]) -> dict[str, Any]:
         **{f"{key}_of_each": value for key, value in asdict(SIZES[values["size"]]).items()},
         "engine": ENGINE,
         "numpy": version("numpy"),
-        "music21": version("music21"),
+        "music21": music21_version(),
         "font_sha256": _sha256(_usual_font()),
         "test_font_sha256": _sha256(test_font),
     }

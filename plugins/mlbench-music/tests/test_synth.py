@@ -11,14 +11,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import files
+from importlib.metadata import PackageNotFoundError, files, requires
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from mlbench import MakeContext
+from mlbench import MakeContext, UsageError
 from mlbench.data.formats import read_dataset
 from mlbench.registry.catalog import discover
 from mlbench_music import baseline, corpus, synth, variants
@@ -218,6 +218,23 @@ def test_a_wrong_option_is_one_line(mlbench, tmp_path, knobs, message):
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_that_are_not_installed_are_one_line(tmp_path, monkeypatch):
+    """It names the version that the data are made from: another would make other data under the same name."""
+    (wanted,) = (one for one in requires("mlbench-music") or () if one.startswith("music21"))
+
+    def version(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(corpus, "version", version)
+    options = {option.name: option.default for option in variants.options("tiny", "")}
+    with ThreadPoolExecutor(1) as executor:
+        with pytest.raises(UsageError, match=f"pip install {wanted}$"):
+            synth.make(MakeContext(folder=tmp_path, executor=executor, options=options))
+        with pytest.raises(UsageError, match=f"pip install {wanted}$"):
+            corpus.read_corpus(executor)
     assert list(tmp_path.iterdir()) == []
 
 
