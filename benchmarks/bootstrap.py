@@ -11,7 +11,7 @@ import time
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from mlbench.running.bootstrap import bootstrap, units, weights
+from mlbench.evaluation.bootstrap import bootstrap, units, weights
 
 SHA = "5a" * 32
 TURNS = 7

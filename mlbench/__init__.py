@@ -8,8 +8,8 @@ from typing import Any
 from mlbench.data.dataset import Dataset, Matrix, Split, make_split
 from mlbench.data.home import data_home
 from mlbench.errors import DataError, MlbenchError, TrialPruned, UsageError
-from mlbench.registry.hookspecs import hookimpl
-from mlbench.registry.specs import DatasetSpec, FeatureSpec, FitContext, MakeContext, ModelSpec, Option, Scorer
+from mlbench.plugins.hookspecs import hookimpl
+from mlbench.plugins.specs import DatasetSpec, FeatureSpec, FitContext, MakeContext, ModelSpec, Option, ScoreFunction
 
 __all__ = [
     "DataError",
@@ -22,7 +22,7 @@ __all__ = [
     "MlbenchError",
     "ModelSpec",
     "Option",
-    "Scorer",
+    "ScoreFunction",
     "Split",
     "TrialPruned",
     "UsageError",
@@ -40,7 +40,7 @@ _FROM_NOTEBOOK = ("compare", "load_leaderboard", "run")
 def __getattr__(name: str) -> Any:
     """What runs and ranks is imported when it is asked for: a plugin needs none of it."""
     if name in _FROM_NOTEBOOK:
-        return getattr(importlib.import_module("mlbench.ranking.notebook"), name)
+        return getattr(importlib.import_module("mlbench.api"), name)
     raise AttributeError(f"module 'mlbench' has no attribute {name!r}")
 
 

@@ -15,12 +15,12 @@ from mlbench.cli.main import cli
 from mlbench.data.cache import JobData
 from mlbench.data.dataset import Dataset, Split, make_split
 from mlbench.errors import MlbenchError
+from mlbench.execution.job import PROTOCOL, Budget
+from mlbench.execution.worker import Order
 from mlbench.metrics import DIRECTIONS
-from mlbench.registry.catalog import Catalog, Origin, Registered
-from mlbench.registry.specs import DatasetSpec, FeatureSpec, ModelSpec
-from mlbench.running.job import Order
-from mlbench.running.ledger import Record, file_sha256, read_record
-from mlbench.running.plan import PROTOCOL, Budget
+from mlbench.plugins.catalog import Catalog, PluginEntry, PluginSource
+from mlbench.plugins.specs import DatasetSpec, FeatureSpec, ModelSpec
+from mlbench.results.ledger import Record, file_sha256, read_record
 
 patient = settings(deadline=None)
 """Hypothesis without a time limit for each example: machines that run tests are busy."""
@@ -60,23 +60,23 @@ def job_data(dataset: Dataset) -> JobData:
     return JobData(train=dataset.train, valid=dataset.valid, both=both, X_test=dataset.test.X)
 
 
-def origin(plugin: str = "mlbench-toy", version: str = "0.1") -> Origin:
+def origin(plugin: str = "mlbench-toy", version: str = "0.1") -> PluginSource:
     """Where a spec of a test comes from."""
-    return Origin(plugin=plugin, version=version, entry_point=plugin.replace("-", "_"))
+    return PluginSource(plugin=plugin, version=version, entry_point=plugin.replace("-", "_"))
 
 
 def catalog(
     models: Iterable[ModelSpec] = (),
     datasets: Iterable[DatasetSpec] = (),
     features: Iterable[FeatureSpec] = (),
-    where: Origin | None = None,
+    where: PluginSource | None = None,
 ) -> Catalog:
     """A catalog of those specs."""
     where = where or origin()
     return Catalog(
-        models={spec.name: Registered(spec=spec, origin=where) for spec in models},
-        datasets={spec.name: Registered(spec=spec, origin=where) for spec in datasets},
-        features={spec.name: Registered(spec=spec, origin=where) for spec in features},
+        models={spec.name: PluginEntry(spec=spec, origin=where) for spec in models},
+        datasets={spec.name: PluginEntry(spec=spec, origin=where) for spec in datasets},
+        features={spec.name: PluginEntry(spec=spec, origin=where) for spec in features},
         clashes={},
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from helpers import record
 
-from mlbench.running.ledger import Ledger, Record
+from mlbench.results.ledger import Ledger, Record
 
 SCRIPT = "<script>alert(1)</script>"
 BREAKERS = ('"><img src=x onerror=alert(1)>', "</script><b>bold</b>", "a\u2028b & 'c'", "{{x}}`${y}`")

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbench.cli.audit import findings
-from mlbench.data import near
+from mlbench.data import near_duplicates as near
 from mlbench.data.audit import Audit, Repeats, SharedGroups, audit, identical_labels, label_statistics
 from mlbench.data.cache import count_shared_rows
 from mlbench.data.dataset import Dataset, Split, make_split

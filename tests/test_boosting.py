@@ -13,8 +13,8 @@ from sklearn.metrics import log_loss
 
 from mlbench import FitContext, Split, TrialPruned
 from mlbench.metrics import average_precision
-from mlbench.registry import boosting
-from mlbench.registry.boosting import boost, first_split_gains, plan
+from mlbench.toolkit import boosting
+from mlbench.toolkit.boosting import boost, first_split_gains, plan
 
 
 def rows(n=200, d=6, k=5, seed=0):
@@ -352,7 +352,7 @@ def test_importing_alone(tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "if sys.argv[2:] in (['pandas'], ['sklearn']): __import__(sys.argv[2])\n"
-        "from mlbench.registry.boosting import import_alone\n"
+        "from mlbench.toolkit.boosting import import_alone\n"
         "import_alone('library'); import library; print(library.found)\n"
         "import sklearn, pandas; print(sklearn is not None, pandas.DataFrame([1]).shape)"
     )
@@ -370,7 +370,7 @@ def test_a_job_of_trees_does_without_scikit_learn(library):
     """A second of every job's time; the plugins fit and score dense and sparse rows all the same."""
     code = f"""
 import sys
-import mlbench.running.job, mlbench_{library} as plugin
+import mlbench.execution.worker, mlbench_{library} as plugin
 import numpy as np, scipy.sparse as sp
 from mlbench import FitContext, Split
 (spec,) = plugin.mlbench_models()

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from mlbench.data.dataset import make_split
+from mlbench.evaluation.bootstrap import FEW_UNITS, bootstrap, bootstrap_test, interval, units, weights
 from mlbench.metrics import average_precision
-from mlbench.running.bootstrap import FEW_UNITS, bootstrap, bootstrap_test, interval, units, weights
 
 SHA = "3f" * 32
 

@@ -12,10 +12,10 @@ from helpers import random_split
 from sklearn.preprocessing import StandardScaler
 
 from mlbench.data.dataset import Split
+from mlbench.evaluation.scores import score_rows
 from mlbench.metrics import roc_auc
-from mlbench.registry import builtins, demo
-from mlbench.registry.specs import FeatureSpec, FitContext
-from mlbench.running.scoring import score_rows
+from mlbench.plugins import builtins, demo
+from mlbench.plugins.specs import FeatureSpec, FitContext
 
 FEATURES: dict[str, FeatureSpec] = {spec.name: spec for spec in builtins.mlbench_features()}
 

@@ -13,7 +13,7 @@ from helpers import random_dataset, random_split
 from mlbench.data.cache import count_shared_rows, read_job_data, write_job_data
 from mlbench.data.dataset import Dataset, Matrix
 from mlbench.errors import DataError
-from mlbench.registry.demo import load_demo
+from mlbench.plugins.demo import load_demo
 
 
 def _same(train: Matrix) -> object:

@@ -8,8 +8,8 @@ from helpers import patient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlbench.evaluation.calibration import calibrate, calibrated_average_precision
 from mlbench.metrics import average_precision
-from mlbench.running.calibration import calibrate, calibrated_average_precision
 
 
 def data(seed: int, n: int = 3_000, k: int = 20) -> tuple[np.ndarray, np.ndarray]:

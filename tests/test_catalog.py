@@ -9,7 +9,7 @@ import pytest
 from plugin_files import install
 
 from mlbench.errors import NameClash, PluginError, UnknownName
-from mlbench.registry.catalog import CORE, Catalog, Origin, discover, load_model
+from mlbench.plugins.catalog import CORE, Catalog, PluginSource, discover, load_model
 
 GOOD = """
 from mlbench import ModelSpec, hookimpl
@@ -67,7 +67,7 @@ def test_a_good_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     found = catalog.model("good")
     assert found.spec.name == "good"
-    assert found.origin == Origin(plugin="mlbench-t-good", version="1.2.3", entry_point="mlbench_t_good")
+    assert found.origin == PluginSource(plugin="mlbench-t-good", version="1.2.3", entry_point="mlbench_t_good")
     assert str(found.origin) == "mlbench-t-good 1.2.3"
     assert _errors(catalog, "mlbench-t-good") == []
 

@@ -50,7 +50,7 @@ def test_every_figure_is_what_scikit_learn_computes(demo: tuple[Path, subprocess
     """All figures of all records equal scikit-learn's on the stored scores to 1e-12."""
     from sklearn import metrics
 
-    from mlbench.registry.demo import load_demo
+    from mlbench.plugins.demo import load_demo
 
     data = load_demo()
     records = sorted((demo[0] / "runs" / "jobs").glob("*/record.json"))
@@ -201,7 +201,7 @@ def test_wrong_words_get_one_line_and_exit_2(tmp_path: Path, words: list[str], e
 
 def test_cuda_is_never_silently_replaced(tmp_path: Path) -> None:
     """--device cuda where there is none is an error, not a run on the CPU."""
-    from mlbench.running.isolate import cuda_is_there
+    from mlbench.execution.process import cuda_is_there
 
     if cuda_is_there():
         pytest.skip("there is a CUDA device")

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from mlbench.cli.main import cli
 from mlbench.errors import MlbenchError, UsageError
+from mlbench.evaluation.bootstrap import units, weights
 from mlbench.metrics import average_precision
-from mlbench.ranking.compare import BANDS, compare_entries, contender, entries_of, pair_up
-from mlbench.ranking.many import holm, rank_over_datasets
-from mlbench.ranking.per_label import COLUMNS as LABEL_COLUMNS
-from mlbench.ranking.per_label import to_csv as to_label_csv
-from mlbench.registry.demo import load_demo
-from mlbench.running.bootstrap import units, weights
-from mlbench.running.ledger import Ledger, Record
+from mlbench.plugins.demo import load_demo
+from mlbench.reporting.best_per_label import COLUMNS as LABEL_COLUMNS
+from mlbench.reporting.best_per_label import to_csv as to_label_csv
+from mlbench.reporting.compare import BANDS, compare_entries, contender, entries_of, pair_up
+from mlbench.reporting.multiple_datasets import holm, rank_over_datasets
+from mlbench.results.ledger import Ledger, Record
 
 
 def invoke(*words: object) -> Result:

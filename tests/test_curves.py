@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from plugin_files import install
 
 from mlbench.errors import LedgerError
+from mlbench.evaluation.curves import CURVES, MOST_POINTS, MOST_ROWS, curve, curve_rows, read_curves, write_curves
 from mlbench.metrics import average_precision, precision_recall_curve
-from mlbench.registry.demo import load_demo
-from mlbench.running.curves import CURVES, MOST_POINTS, MOST_ROWS, curve, curve_rows, read_curves, write_curves
-from mlbench.running.ledger import Ledger
+from mlbench.plugins.demo import load_demo
+from mlbench.results.ledger import Ledger
 
 PLUGIN = """
 import ctypes, os, sys, time

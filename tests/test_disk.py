@@ -12,16 +12,16 @@ from helpers import order, random_dataset
 
 from mlbench.data.cache import write_job_data
 from mlbench.errors import DataError
-from mlbench.running import supervise
-from mlbench.running.isolate import Ending
-from mlbench.running.job import EXIT_DISK
-from mlbench.running.supervise import Limits
+from mlbench.execution import supervisor as supervise
+from mlbench.execution.process import Ending
+from mlbench.execution.supervisor import Limits
+from mlbench.execution.worker import EXIT_DISK
 
 
 def test_a_child_that_cannot_write_says_so_by_its_exit_code() -> None:
     """A full disk is not a failed trial."""
     code = (
-        "from mlbench.running.job import _our_own_files\n"
+        "from mlbench.execution.worker import _our_own_files\n"
         "with _our_own_files(), open('/dev/full', 'w') as file:\n    file.write('x'); file.flush()\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -21,10 +21,10 @@ from sklearn.svm import LinearSVC
 
 from mlbench.data.dataset import Split
 from mlbench.errors import InvalidScores, PluginError
+from mlbench.evaluation.scores import score_rows
 from mlbench.metrics import roc_auc
-from mlbench.registry.estimators import estimator_scorer
-from mlbench.registry.specs import FitContext, ModelSpec
-from mlbench.running.scoring import score_rows
+from mlbench.plugins.estimators import estimator_scorer
+from mlbench.plugins.specs import FitContext, ModelSpec
 
 ESTIMATORS = {
     "predict_proba, an array": lambda: OneVsRestClassifier(LogisticRegression()),

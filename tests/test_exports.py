@@ -14,7 +14,7 @@ import mlbench
 
 PUBLIC = [
     "DataError", "Dataset", "DatasetSpec", "FeatureSpec", "FitContext", "MakeContext", "Matrix", "MlbenchError",
-    "ModelSpec", "Option", "Scorer", "Split",
+    "ModelSpec", "Option", "ScoreFunction", "Split",
     "TrialPruned", "UsageError", "compare", "data_home", "hookimpl", "load_leaderboard", "make_split",
     "run",
 ]  # fmt: skip
@@ -71,7 +71,7 @@ def test_discovery_is_light() -> None:
     """Finding all plugins imports none of their libraries, so that every command starts at once."""
     heavy = ["optuna", "sklearn", "torch", "xgboost", "lightgbm"]
     code = (
-        "import sys; from mlbench.registry.catalog import discover; assert discover().models;"
+        "import sys; from mlbench.plugins.catalog import discover; assert discover().models;"
         f"print([name for name in {heavy} if name in sys.modules])"
     )
 

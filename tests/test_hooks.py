@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mlbench.registry import builtins, hookspecs
-from mlbench.registry.catalog import HOOKS, discover
+from mlbench.plugins import builtins, hookspecs
+from mlbench.plugins.catalog import HOOKS, discover
 
 SPECS: dict[str, Callable[..., Any]] = {
     name: value for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.GROUP}_spec")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from helpers import record
 
-from mlbench.ranking.intervals import difference, fold_seeds, rank_ranges
-from mlbench.ranking.leaderboard import leaderboard
-from mlbench.ranking.views import to_markdown
+from mlbench.evaluation.intervals import difference, fold_seeds, rank_ranges
+from mlbench.reporting.leaderboard import leaderboard
+from mlbench.reporting.views import to_markdown
 
 
 def noise(seed: int, scale: float = 0.02) -> np.ndarray:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LAYERS = ("errors", "metrics", "data", "registry", "running", "ranking", "testing", "cli")
+LAYERS = (
+    "errors", "metrics", "data", "plugins", "toolkit", "results", "evaluation", "execution", "reporting", "api", "testing", "cli",
+)  # fmt: skip
 TOP = ("mlbench", "mlbench.__main__")
 LONGEST_MODULE = 400
 CORE = sorted((ROOT / "mlbench").rglob("*.py"))
@@ -75,7 +77,7 @@ def test_imports_go_to_the_left(path: Path) -> None:
             assert LAYERS.index(name.split(".")[1]) <= here, f"{_name(path)} imports {name}"
 
 
-@pytest.mark.parametrize("path", [path for path in CORE if path.parent.name in ("data", "registry")], ids=_id)
+@pytest.mark.parametrize("path", [path for path in CORE if path.parent.name in ("data", "plugins")], ids=_id)
 def test_what_the_package_exports_does_not_import_the_package(path: Path) -> None:
     """``mlbench/__init__.py`` collects the public names; what it collects takes none from it."""
     assert "mlbench" not in _ours(path)
@@ -111,16 +113,16 @@ def test_no_module_is_too_long(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*CORE, *PLUGINS], ids=_id)
 def test_optuna_is_imported_in_one_place(path: Path) -> None:
-    """Only ``running/tuning.py`` imports Optuna; others may name its types."""
+    """Only ``execution/tuning.py`` imports Optuna; others may name its types."""
     found = {name for name in _imports(TREES[path], types=False) if name.split(".")[0] == "optuna"}
 
-    assert not found or _name(path) == "mlbench.running.tuning"
+    assert not found or _name(path) == "mlbench.execution.tuning"
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=_id)
 def test_plugins_use_what_is_public(path: Path) -> None:
     """A first-party plugin imports what any other plugin may."""
-    public = {"metrics", "errors", "data.dataset", "data.moments", "registry.boosting"}
+    public = {"metrics", "errors", "data.dataset", "toolkit.moments", "toolkit.boosting"}
     assert _ours(path) <= {"mlbench", *(f"mlbench.{name}" for name in public)}
 
 

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbench.errors import DataError
-from mlbench.ranking.leaderboard import (
+from mlbench.execution.job import PROTOCOL, Budget
+from mlbench.reporting.leaderboard import (
     COLUMNS,
     Row,
     board_key,
@@ -27,8 +28,7 @@ from mlbench.ranking.leaderboard import (
     to_csv,
     write_text,
 )
-from mlbench.running.ledger import STATUSES, Record
-from mlbench.running.plan import PROTOCOL, Budget
+from mlbench.results.ledger import STATUSES, Record
 
 ORDER = """
 rank, rank_low, rank_high, model, features, status, average_precision_micro, average_precision_micro_low,

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbench.errors import LedgerError
-from mlbench.running import ledger as module
-from mlbench.running.ledger import RECORD, STATUSES, Ledger, Record, WorkFolder, _body_hash, file_sha256
-from mlbench.running.study_log import TrialLine
+from mlbench.results import ledger as module
+from mlbench.results.ledger import RECORD, STATUSES, Ledger, Record, WorkFolder, _body_hash, file_sha256
+from mlbench.results.trial_log import TrialRecord
 
 ID = "0123456789abcdef" * 2
 RECORDS = {
@@ -166,7 +166,7 @@ def test_a_job_that_is_not_there(ledger: Ledger) -> None:
 def test_commit_keeps_what_is_named_and_nothing_else(ledger: Ledger) -> None:
     """Scratch files, folders, the study and the lock do not get into the ledger."""
     work = ledger.claim(ID)
-    work.study.append(TrialLine(number=0, state="FAIL"))
+    work.study.append(TrialRecord(number=0, state="FAIL"))
     (work.path / "scratch" / "deep").mkdir(parents=True)
     (work.path / "scratch" / "deep" / "core").write_text("x")
     (work.path / "order.json").write_text("{}")
@@ -295,11 +295,11 @@ def test_a_disk_that_is_full(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) ->
 CHILD = """
 import sys
 from pathlib import Path
-from mlbench.running.ledger import Ledger
-from mlbench.running.study_log import TrialLine
+from mlbench.results.ledger import Ledger
+from mlbench.results.trial_log import TrialRecord
 
 work = Ledger(Path(sys.argv[1])).claim(sys.argv[2])
-work.study.append(TrialLine(number=0, state="FAIL", error="of the child"))
+work.study.append(TrialRecord(number=0, state="FAIL", error="of the child"))
 print(work.path, flush=True)
 sys.stdin.read()
 """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from mlbench.data.moments import ROWS_AT_ONCE, moments
+from mlbench.toolkit.moments import ROWS_AT_ONCE, moments
 
 
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix], ids=["dense", "sparse"])

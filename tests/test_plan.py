@@ -16,18 +16,18 @@ from helpers import catalog, origin, random_dataset, random_split
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import DataError, MlbenchError, NameClash, UnknownName, UsageError
-from mlbench.registry.catalog import CORE, Catalog, Registered
-from mlbench.registry.specs import DatasetSpec, FeatureSpec, ModelSpec
-from mlbench.running import request
-from mlbench.running.plan import Budget, Job, Source
-from mlbench.running.request import (
+from mlbench.execution import plan as request
+from mlbench.execution.job import Budget, Job, Source
+from mlbench.execution.plan import (
     DatasetRequest,
     Request,
     check_budget,
     load,
     plan,
 )
-from mlbench.running.suites import n_bytes, read_suite, seconds
+from mlbench.execution.suites import n_bytes, read_suite, seconds
+from mlbench.plugins.catalog import CORE, Catalog, PluginEntry
+from mlbench.plugins.specs import DatasetSpec, FeatureSpec, ModelSpec
 
 
 def _model(name: str, **more: Any) -> ModelSpec:
@@ -234,11 +234,11 @@ OTHER_BUDGETS = {
     [
         {"sha256": "1" * 64},
         {"features": CATALOG.feature("log")},
-        {"features": Registered(spec=_feature("raw"), origin=origin("mlbench-other"))},
-        {"features": Registered(spec=_feature("raw"), origin=origin(version="0.2"))},
+        {"features": PluginEntry(spec=_feature("raw"), origin=origin("mlbench-other"))},
+        {"features": PluginEntry(spec=_feature("raw"), origin=origin(version="0.2"))},
         {"model": CATALOG.model("b")},
-        {"model": Registered(spec=_model("a"), origin=origin("mlbench-other"))},
-        {"model": Registered(spec=_model("a"), origin=origin(version="0.2"))},
+        {"model": PluginEntry(spec=_model("a"), origin=origin("mlbench-other"))},
+        {"model": PluginEntry(spec=_model("a"), origin=origin(version="0.2"))},
         {"seed": 1},
         {"device": "cuda"},
         *({"budget": Budget(**{key: value})} for key, value in OTHER_BUDGETS.items()),  # type: ignore[arg-type]
@@ -258,7 +258,7 @@ def test_other_budgets_are_all_tried() -> None:
 
 def test_the_id_is_of_nothing_else() -> None:
     """Where the data came from, and which release of the core it was, do not change the id."""
-    ours = [Registered(spec=_model("prior"), origin=origin(CORE, version)) for version in ("0.1", "0.2")]
+    ours = [PluginEntry(spec=_model("prior"), origin=origin(CORE, version)) for version in ("0.1", "0.2")]
 
     assert _job(model=ours[0]).id == _job(model=ours[1]).id
     assert _job().id == _job(dataset=random_dataset(notes=("moved",), citation="c")).id

@@ -18,10 +18,10 @@ from helpers import random_dataset
 
 from mlbench.data.dataset import Dataset, Split
 from mlbench.errors import UsageError
-from mlbench.ranking import plots
-from mlbench.ranking.plots import Line, check_file, plot_curves, plot_dataset, shown_row
-from mlbench.registry.demo import load_demo
-from mlbench.running.ledger import Ledger
+from mlbench.plugins.demo import load_demo
+from mlbench.reporting import plots
+from mlbench.reporting.plots import Line, check_file, plot_curves, plot_dataset, shown_row
+from mlbench.results.ledger import Ledger
 
 MAGIC = {".png": b"\x89PNG\r\n", ".svg": b"<?xml"}
 
@@ -82,8 +82,8 @@ def test_nothing_outside_of_the_figure_changes(tmp_path: Path) -> None:
     code = """
 import sys, matplotlib
 from pathlib import Path
-from mlbench.ranking.plots import plot_dataset
-from mlbench.registry.demo import load_demo
+from mlbench.reporting.plots import plot_dataset
+from mlbench.plugins.demo import load_demo
 
 def style():
     return {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if not name.startswith("backend")}

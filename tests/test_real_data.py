@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from mlbench.registry.catalog import discover
-from mlbench.running.drive import drive
-from mlbench.running.executors import InlineExecutor
-from mlbench.running.ledger import Ledger
-from mlbench.running.request import DatasetRequest, Request, plan
+from mlbench.execution.executors import InlineExecutor
+from mlbench.execution.plan import DatasetRequest, Request, plan
+from mlbench.execution.scheduler import drive
+from mlbench.plugins.catalog import discover
+from mlbench.results.ledger import Ledger
 
 BEST_OF_FIVE = {"emotions": 0.72, "scene": 0.82, "yeast": 0.69, "medical": 0.76}
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from helpers import call, record
 
-from mlbench.ranking.leaderboard import leaderboard, to_csv
-from mlbench.ranking.replaced import replaced
-from mlbench.running.ledger import Ledger, Record
-from mlbench.running.plan import Budget
+from mlbench.execution.job import Budget
+from mlbench.reporting.leaderboard import leaderboard, to_csv
+from mlbench.reporting.replaced import replaced
+from mlbench.results.ledger import Ledger, Record
 
 LEDGER = Ledger(Path("runs"))
 

@@ -16,11 +16,11 @@ from helpers import record
 from report_ledger import BREAKERS, SCRIPT, nasty_ledger, put
 
 from mlbench.errors import LedgerError, UnknownName, UsageError
-from mlbench.ranking.report import write_report
-from mlbench.ranking.report.collect import Trial, best_so_far, collect
-from mlbench.ranking.report.markup import interval_bar, script_data, text
-from mlbench.running.ledger import Ledger
-from mlbench.running.plan import Budget
+from mlbench.execution.job import Budget
+from mlbench.reporting.report import write_report
+from mlbench.reporting.report.collect import Trial, best_so_far, collect
+from mlbench.reporting.report.markup import interval_bar, script_data, text
+from mlbench.results.ledger import Ledger
 
 VOID = {"meta", "input", "link", "br", "hr", "img"}
 
@@ -183,7 +183,7 @@ def test_ranks_and_intervals_come_from_the_rows(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The columns of the CSV that say how sure a rank is are shown once they are filled."""
-    module = sys.modules["mlbench.ranking.report.collect"]
+    module = sys.modules["mlbench.reporting.report.collect"]
     plain = module.leaderboard
 
     def filled(records: Any) -> Any:
@@ -333,7 +333,7 @@ def test_a_damaged_file_is_named(name: str, tmp_path: Path) -> None:
 
 def test_assets_are_short_and_draw_no_html() -> None:
     """The rule of 400 lines holds for scripts and styles too; texts come in as texts."""
-    for path in files("mlbench.ranking.report").iterdir():
+    for path in files("mlbench.reporting.report").iterdir():
         if path.name.endswith((".js", ".css")):
             source = path.read_text(encoding="utf-8")
             assert len(source.splitlines()) <= 400

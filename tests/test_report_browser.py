@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from report_ledger import BREAKERS, SCRIPT, nasty_ledger
 
-from mlbench.ranking.report import write_report
+from mlbench.reporting.report import write_report
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.common.keys import Keys  # noqa: E402

@@ -12,12 +12,12 @@ from sklearn import metrics
 
 from mlbench.data.dataset import Dataset
 from mlbench.errors import UnknownName, UsageError
+from mlbench.evaluation.dataset_finder import Finder
+from mlbench.evaluation.rescoring import Scored, find_metric, rescore
 from mlbench.metrics import DIRECTIONS
-from mlbench.ranking.labels import Finder
-from mlbench.ranking.rescoring import Scored, find_metric, rescore
-from mlbench.registry.catalog import discover
-from mlbench.registry.demo import load_demo
-from mlbench.running.ledger import Ledger, Record
+from mlbench.plugins.catalog import discover
+from mlbench.plugins.demo import load_demo
+from mlbench.results.ledger import Ledger, Record
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from mlbench.data.dataset import ROWS_PER_BLOCK
 from mlbench.errors import InvalidScores
-from mlbench.running.scoring import checked_scores, score_rows
+from mlbench.evaluation.scores import checked_scores, score_rows
 
 GOOD = np.arange(6.0).reshape(3, 2)
 

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score
 
 from mlbench.data.dataset import Split
 from mlbench.errors import PluginError
-from mlbench.registry.specs import DatasetSpec, FeatureSpec, FitContext, ModelSpec
+from mlbench.plugins.specs import DatasetSpec, FeatureSpec, FitContext, ModelSpec
 
 GOOD_NAMES = ["a", "9lives", "log-rfft", "a.b_c-D", "x" * 64]
 BAD_NAMES = ["", "-x", ".x", "a b", "a/b", "a\n", "x" * 65, "ä", "a|b", "=1", 7, None]

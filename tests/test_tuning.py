@@ -14,10 +14,10 @@ from helpers import job_data, random_dataset
 
 from mlbench.data.cache import JobData
 from mlbench.errors import InvalidScores, PluginError, TrialPruned
+from mlbench.execution.tuning import Settings, best_trial, classify, n_trials, params_of, tune
 from mlbench.metrics import DIRECTIONS, figure
-from mlbench.registry.specs import FitContext, ModelSpec
-from mlbench.running.study_log import StudyLog, TrialLine
-from mlbench.running.tuning import Settings, best_line, classify, n_trials, params_of, tune
+from mlbench.plugins.specs import FitContext, ModelSpec
+from mlbench.results.trial_log import TrialLog, TrialRecord
 
 DATA = job_data(random_dataset())
 TRUTH = DATA.valid.Y.astype(float)
@@ -57,14 +57,14 @@ def _spec(**more: Any) -> ModelSpec:
 
 
 def _tune(
-    log: StudyLog,
+    log: TrialLog,
     spec: ModelSpec | None = None,
     n: int = 14,
     seed: int = 0,
     metric: str = "average_precision_micro",
     data: JobData = DATA,
     **more: Any,
-) -> list[TrialLine]:
+) -> list[TrialRecord]:
     seconds = more.pop("seconds", 60.0)
     calls: dict[str, Any] = {
         "on_trial": lambda number: None, "on_best": lambda number, scores, scorer: 0.0, "prepared": None, **more
@@ -76,13 +76,13 @@ def _tune(
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> StudyLog:
+def log(tmp_path: Path) -> TrialLog:
     """An empty log."""
-    return StudyLog(tmp_path / "study.jsonl")
+    return TrialLog(tmp_path / "study.jsonl")
 
 
 # ------------------------------------------------------------------------------------ what is tried
-def test_trial_0_is_the_defaults(log: StudyLog) -> None:
+def test_trial_0_is_the_defaults(log: TrialLog) -> None:
     """The first trial has the parameters that the plugin wrote down, so that a board shows what tuning bought."""
     first, *others = _tune(log, n=3)
 
@@ -95,21 +95,21 @@ def test_trial_0_is_the_defaults(log: StudyLog) -> None:
 def test_the_seed_decides(tmp_path: Path, metric: str) -> None:
     """The same seed gives the same study, bit by bit; another seed tries other parameters."""
     first, same, other = (
-        _tune(StudyLog(tmp_path / f"{i}"), seed=seed, metric=metric) for i, seed in enumerate((1, 1, 2))
+        _tune(TrialLog(tmp_path / f"{i}"), seed=seed, metric=metric) for i, seed in enumerate((1, 1, 2))
     )
 
     assert first == same
     assert [line.params for line in first[1:]] != [line.params for line in other[1:]]
 
 
-def test_no_trial_is_repeated(log: StudyLog) -> None:
+def test_no_trial_is_repeated(log: TrialLog) -> None:
     """Trials that were pruned or failed count for the sampler: no two trials have the same parameters."""
     lines = _tune(log, n=25)
 
     assert len({str(sorted(line.params.items(), key=str)) for line in lines}) == 25
 
 
-def test_the_study_has_every_kind_of_ending(log: StudyLog) -> None:
+def test_the_study_has_every_kind_of_ending(log: TrialLog) -> None:
     """The fake model of these tests covers complete, pruned and both kinds of failed trials."""
     lines = _tune(log, n=40)
 
@@ -120,25 +120,25 @@ def test_the_study_has_every_kind_of_ending(log: StudyLog) -> None:
 @pytest.mark.parametrize("finished", range(15))
 def test_a_resumed_study_is_the_uninterrupted_one(tmp_path: Path, finished: int) -> None:
     """Cut after any number of finished trials and resumed, the study is the same trial by trial."""
-    whole = StudyLog(tmp_path / "whole")
+    whole = TrialLog(tmp_path / "whole")
     lines = _tune(whole, seed=4)
     text = whole.path.read_bytes().splitlines(keepends=True)
-    cut = StudyLog(tmp_path / "cut")
+    cut = TrialLog(tmp_path / "cut")
     cut.path.write_bytes(b"".join(text[:finished]))
 
     assert _tune(cut, seed=4) == lines
 
 
-def test_what_is_compared_has_pruned_and_failed_trials(log: StudyLog) -> None:
+def test_what_is_compared_has_pruned_and_failed_trials(log: TrialLog) -> None:
     """The study of the test above has pruned and failed trials before its end."""
     states = [line.state for line in _tune(log, seed=4)]
 
     assert {"PRUNED", "FAIL", "COMPLETE"} <= set(states[:-1])
 
 
-def test_a_trial_that_was_cut_short_is_run_again(log: StudyLog, tmp_path: Path) -> None:
+def test_a_trial_that_was_cut_short_is_run_again(log: TrialLog, tmp_path: Path) -> None:
     """A trial that a kill cut off leaves no trace: it is tried again with the same parameters."""
-    wanted = _tune(StudyLog(tmp_path / "whole"), n=6)
+    wanted = _tune(TrialLog(tmp_path / "whole"), n=6)
     tried = []
 
     def on_trial(number: int) -> None:
@@ -154,7 +154,7 @@ def test_a_trial_that_was_cut_short_is_run_again(log: StudyLog, tmp_path: Path) 
     assert tried == [0, 1, 2, 3, 4, 4, 5]
 
 
-def test_ctrl_c_inside_fit_leaves_no_line(log: StudyLog) -> None:
+def test_ctrl_c_inside_fit_leaves_no_line(log: TrialLog) -> None:
     """Ctrl-C in a plugin's code is not the plugin's failure."""
 
     def fit(train: Any, params: Any, context: Any) -> Any:
@@ -165,9 +165,9 @@ def test_ctrl_c_inside_fit_leaves_no_line(log: StudyLog) -> None:
     assert log.read() == []
 
 
-def test_the_study_goes_on_after_a_trial_that_was_killed(log: StudyLog) -> None:
+def test_the_study_goes_on_after_a_trial_that_was_killed(log: TrialLog) -> None:
     """A line without parameters, as the parent writes for a trial that it killed, does not stop the study."""
-    log.append(TrialLine(number=0, state="FAIL", status="timeout", error="late", seconds=3.0))
+    log.append(TrialRecord(number=0, state="FAIL", status="timeout", error="late", seconds=3.0))
 
     lines = _tune(log, n=3)
 
@@ -175,7 +175,7 @@ def test_the_study_goes_on_after_a_trial_that_was_killed(log: StudyLog) -> None:
     assert lines[0].status == "timeout"
 
 
-def test_nothing_to_tune_is_one_trial(log: StudyLog) -> None:
+def test_nothing_to_tune_is_one_trial(log: TrialLog) -> None:
     """A model without ``suggest`` is fitted once, with its defaults."""
     seen = []
     spec = _spec(suggest=None, fit=lambda train, params, context: seen.append(params) or _quality(1.0))
@@ -188,7 +188,7 @@ def test_nothing_to_tune_is_one_trial(log: StudyLog) -> None:
     assert params_of(spec, lines[0]) == DEFAULTS
 
 
-def test_params_of_gives_what_suggest_gave(log: StudyLog) -> None:
+def test_params_of_gives_what_suggest_gave(log: TrialLog) -> None:
     """The winner's parameters at a refit are what its trial was fitted with, types included."""
     seen = {}
 
@@ -204,22 +204,22 @@ def test_params_of_gives_what_suggest_gave(log: StudyLog) -> None:
     assert len(lines) == 8
 
 
-def test_time_is_up(log: StudyLog) -> None:
+def test_time_is_up(log: TrialLog) -> None:
     """After the deadline no trial starts."""
     assert _tune(log, seconds=-1.0) == []
 
 
 @pytest.mark.parametrize(("left", "n_finished"), [(40.0, 5), (60.0, 6)])
-def test_no_trial_starts_that_could_only_be_cut_short(log: StudyLog, left: float, n_finished: int) -> None:
+def test_no_trial_starts_that_could_only_be_cut_short(log: TrialLog, left: float, n_finished: int) -> None:
     """A trial begins while a quarter of the quickest complete one's time is left; others are no measure."""
     for number, (state, seconds) in enumerate([("COMPLETE", 500), ("COMPLETE", 200), ("COMPLETE", 300), ("PRUNED", 1)]):
-        log.append(TrialLine(number=number, state=state, value=0.5 if state == "COMPLETE" else None, seconds=seconds))
-    log.append(TrialLine(number=4, state="FAIL", seconds=2.0))
+        log.append(TrialRecord(number=number, state=state, value=0.5 if state == "COMPLETE" else None, seconds=seconds))
+    log.append(TrialRecord(number=4, state="FAIL", seconds=2.0))
 
     assert len(_tune(log, n=6, seconds=left)) == n_finished
 
 
-def test_the_deadline_of_a_trial_is_the_earlier_one(log: StudyLog) -> None:
+def test_the_deadline_of_a_trial_is_the_earlier_one(log: TrialLog) -> None:
     """A model is told how long it has: until the trial's or the study's end, whichever is first."""
     left = []
     spec = _spec(fit=lambda train, params, context: left.append(context.seconds_left) or _quality(1.0))
@@ -231,7 +231,7 @@ def test_the_deadline_of_a_trial_is_the_earlier_one(log: StudyLog) -> None:
     assert 5 < left[1] <= 60
 
 
-def test_a_changed_search_space_does_not_stop_a_resume(log: StudyLog) -> None:
+def test_a_changed_search_space_does_not_stop_a_resume(log: TrialLog) -> None:
     """Choices that JSON cannot hold as they are, tuples for example, are the same after a resume."""
 
     def suggest(trial: Any) -> dict[str, Any]:
@@ -269,7 +269,7 @@ class _StrangeError(Exception):
         (lambda: lambda X: 1 / 0, "failed", "ZeroDivisionError"),
     ],
 )  # fmt: skip
-def test_a_misdeed_costs_one_trial(log: StudyLog, deed: Any, status: str, error: str) -> None:
+def test_a_misdeed_costs_one_trial(log: TrialLog, deed: Any, status: str, error: str) -> None:
     """Whatever fit or the scorer does, the trial is logged as failed with the reason and the next one is run."""
 
     def fit(train: Any, params: dict[str, Any], context: FitContext) -> Any:
@@ -300,7 +300,7 @@ def test_a_misdeed_costs_one_trial(log: StudyLog, deed: Any, status: str, error:
     ],
     ids=["labels", "rows", "infinite", "a list", "step", "negative step", "numpy", "object"],
 )
-def test_a_bad_report_costs_one_trial(log: StudyLog, misreport: Any) -> None:
+def test_a_bad_report_costs_one_trial(log: TrialLog, misreport: Any) -> None:
     """What cannot be reported or kept fails its own trial; the study goes on, and can be resumed."""
 
     def fit(train: Any, params: dict[str, Any], context: FitContext) -> Any:
@@ -315,7 +315,7 @@ def test_a_bad_report_costs_one_trial(log: StudyLog, misreport: Any) -> None:
     assert [line.state for line in _tune(log, _spec(fit=fit), n=3)] == ["FAIL", "COMPLETE", "COMPLETE"]
 
 
-def test_a_suggest_that_raises_costs_its_trial(log: StudyLog) -> None:
+def test_a_suggest_that_raises_costs_its_trial(log: TrialLog) -> None:
     """An error in ``suggest`` fails each trial with its message; the study ends in order."""
 
     def suggest(trial: Any) -> Any:
@@ -326,7 +326,7 @@ def test_a_suggest_that_raises_costs_its_trial(log: StudyLog) -> None:
     ] * 2
 
 
-def test_a_metric_that_is_undefined_on_valid(log: StudyLog) -> None:
+def test_a_metric_that_is_undefined_on_valid(log: TrialLog) -> None:
     """A metric that valid cannot give says so, and what to do."""
     Y = np.ones_like(DATA.valid.Y)
     data = replace(DATA, valid=replace(DATA.valid, Y=Y))
@@ -359,7 +359,7 @@ def test_statuses_of_exceptions(error: BaseException, status: str) -> None:
 
 
 # ----------------------------------------------------------------------------------- report and prune
-def test_hopeless_trials_are_pruned(log: StudyLog) -> None:
+def test_hopeless_trials_are_pruned(log: TrialLog) -> None:
     """A trial that is worse than the median at the same step ends there; its steps are kept, it has no value."""
 
     def fit(train: Any, params: dict[str, Any], context: FitContext) -> Any:
@@ -377,7 +377,7 @@ def test_hopeless_trials_are_pruned(log: StudyLog) -> None:
     assert lines[5].status == "ok"
 
 
-def test_a_model_may_prune_itself(log: StudyLog) -> None:
+def test_a_model_may_prune_itself(log: TrialLog) -> None:
     """``TrialPruned`` from a model ends the trial as pruned."""
 
     def fit(train: Any, params: dict[str, Any], context: FitContext) -> Any:
@@ -387,7 +387,7 @@ def test_a_model_may_prune_itself(log: StudyLog) -> None:
 
 
 @pytest.mark.parametrize("metric", ["average_precision_micro", "coverage_error"])
-def test_best_step_is_the_best_that_covers_all_labels(log: StudyLog, metric: str) -> None:
+def test_best_step_is_the_best_that_covers_all_labels(log: TrialLog, metric: str) -> None:
     """Steps at which a label was not trained do not count, however well they score; of equals the first.
 
     The model is told the same figure, higher being better.
@@ -414,7 +414,7 @@ def test_best_step_is_the_best_that_covers_all_labels(log: StudyLog, metric: str
     assert np.isnan(told[5])
 
 
-def test_without_a_whole_report_there_is_no_best_step(log: StudyLog) -> None:
+def test_without_a_whole_report_there_is_no_best_step(log: TrialLog) -> None:
     """A model that reports nothing has no best step."""
     (line,) = _tune(log, _spec(fit=lambda *_: _quality(1.0)), n=1)
 
@@ -422,7 +422,7 @@ def test_without_a_whole_report_there_is_no_best_step(log: StudyLog) -> None:
     assert line.steps == ()
 
 
-def test_a_step_that_is_reported_twice_counts_once(log: StudyLog) -> None:
+def test_a_step_that_is_reported_twice_counts_once(log: TrialLog) -> None:
     """The first report of a step stands, in the log as in the study."""
 
     def fit(train: Any, params: dict[str, Any], context: FitContext) -> Any:
@@ -436,7 +436,7 @@ def test_a_step_that_is_reported_twice_counts_once(log: StudyLog) -> None:
 
 
 @pytest.mark.parametrize("step", [np.int64(3), np.int32(3), 3])
-def test_steps_may_be_numpy_integers(log: StudyLog, step: Any) -> None:
+def test_steps_may_be_numpy_integers(log: TrialLog, step: Any) -> None:
     """A round number that comes out of NumPy is logged as a plain one."""
 
     def fit(train: Any, params: dict[str, Any], context: FitContext) -> Any:
@@ -450,7 +450,7 @@ def test_steps_may_be_numpy_integers(log: StudyLog, step: Any) -> None:
     assert line.best_step == 3
 
 
-def test_what_a_trial_keeps_is_logged(log: StudyLog) -> None:
+def test_what_a_trial_keeps_is_logged(log: TrialLog) -> None:
     """Each trial starts with nothing kept, and what it keeps is in its line."""
 
     def fit(train: Any, params: dict[str, Any], context: FitContext) -> Any:
@@ -463,20 +463,20 @@ def test_what_a_trial_keeps_is_logged(log: StudyLog) -> None:
 
 
 # ------------------------------------------------------------------------------------------ the winner
-def _complete(number: int, value: float) -> TrialLine:
-    return TrialLine(number=number, state="COMPLETE", value=value)
+def _complete(number: int, value: float) -> TrialRecord:
+    return TrialRecord(number=number, state="COMPLETE", value=value)
 
 
 @pytest.mark.parametrize("metric", DIRECTIONS)
 def test_the_winner_is_the_best_by_direction(metric: str) -> None:
     """Of complete trials the best wins, the smallest where less is better; of equals the first."""
     lines = [
-        TrialLine(number=0, state="FAIL"),
+        TrialRecord(number=0, state="FAIL"),
         *(_complete(i + 1, value) for i, value in enumerate((0.5, 0.0, 0.9, 0.9, 0.0))),
-        TrialLine(number=6, state="PRUNED"),
+        TrialRecord(number=6, state="PRUNED"),
     ]
 
-    best = best_line(lines, metric)
+    best = best_trial(lines, metric)
 
     assert best is not None
     assert best.number == (3 if DIRECTIONS[metric] == "maximize" else 2)
@@ -484,11 +484,11 @@ def test_the_winner_is_the_best_by_direction(metric: str) -> None:
 
 def test_no_winner_without_a_complete_trial() -> None:
     """Failed and pruned trials cannot win."""
-    assert best_line([TrialLine(number=0, state="FAIL"), TrialLine(number=1, state="PRUNED")], "f1_micro") is None
+    assert best_trial([TrialRecord(number=0, state="FAIL"), TrialRecord(number=1, state="PRUNED")], "f1_micro") is None
 
 
 @pytest.mark.parametrize("metric", ["average_precision_micro", "label_ranking_loss"])
-def test_on_best_is_told_each_new_best_before_it_is_logged(log: StudyLog, metric: str) -> None:
+def test_on_best_is_told_each_new_best_before_it_is_logged(log: TrialLog, metric: str) -> None:
     """Scores are handed over only for trials that beat all before, and before the log says so."""
     told = []
 
@@ -499,7 +499,7 @@ def test_on_best_is_told_each_new_best_before_it_is_logged(log: StudyLog, metric
     _tune(log, n=10, metric=metric, on_best=on_best)
 
     lines = log.read()
-    best_so_far = [best_line(lines[: i + 1], metric) for i in range(len(lines))]
+    best_so_far = [best_trial(lines[: i + 1], metric) for i in range(len(lines))]
     wanted = sorted({line.number for line in best_so_far if line is not None})
     assert [number for number, _, _ in told] == wanted
     for number, value, logged in told:
@@ -508,7 +508,7 @@ def test_on_best_is_told_each_new_best_before_it_is_logged(log: StudyLog, metric
         assert lines[number].predict_seconds == 1.5
 
 
-def test_values_are_figures_of_valid(log: StudyLog) -> None:
+def test_values_are_figures_of_valid(log: TrialLog) -> None:
     """The value of a trial is the tuned figure on valid; micro AP stands beside, whatever is tuned."""
     (line,) = _tune(log, _spec(fit=lambda *_: _quality(1.0)), n=1, metric="f1_macro")
     scores = _quality(1.0)(None)
@@ -517,7 +517,7 @@ def test_values_are_figures_of_valid(log: StudyLog) -> None:
     assert line.average_precision_micro == figure("average_precision_micro", DATA.valid.Y, scores)
 
 
-def test_defaults_outside_of_the_range_end_the_job(log: StudyLog) -> None:
+def test_defaults_outside_of_the_range_end_the_job(log: TrialLog) -> None:
     """Optuna would run them, and could not take them up again after a kill: better refused at once, always."""
     spec = _spec(suggest=lambda trial: {"x": trial.suggest_float("x", 0, 1)}, defaults={"x": 5.0})
     with (
@@ -528,7 +528,7 @@ def test_defaults_outside_of_the_range_end_the_job(log: StudyLog) -> None:
     assert log.read() == []
 
 
-def test_a_default_that_nobody_asks_for_ends_the_job(log: StudyLog) -> None:
+def test_a_default_that_nobody_asks_for_ends_the_job(log: TrialLog) -> None:
     """A misspelt name would leave the real one to chance; it is said before a fit, which may take long, or fail."""
     spec = _spec(
         suggest=lambda trial: {"rate": trial.suggest_float("rate", 0, 1)},

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from helpers import call, restamp
 
-from mlbench.ranking.labels import Finder
-from mlbench.ranking.verification import verify_runs
-from mlbench.registry.catalog import Catalog, discover
-from mlbench.running.ledger import Ledger, read_record
+from mlbench.evaluation.dataset_finder import Finder
+from mlbench.evaluation.verification import verify_runs
+from mlbench.plugins.catalog import Catalog, discover
+from mlbench.results.ledger import Ledger, read_record
 
 BOARD = "demo-limit-60"
 EVERY = 31
@@ -324,7 +324,7 @@ def test_what_is_neither_runs_nor_board_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".csv", ".md"])
 def test_every_flipped_byte_of_a_board_is_found(finished: Path, board: Path, suffix: str) -> None:
     """Whatever byte of the CSV or the Markdown changes, with runs at hand it is found, and the file is named."""
-    from mlbench.ranking.board_checks import verify_board, whole_records
+    from mlbench.reporting.board_verification import verify_board, whole_records
 
     records = whole_records([finished / "runs"])
     path = board.with_suffix(suffix)
@@ -354,8 +354,8 @@ def test_a_board_alone(board: Path) -> None:
 
 def test_rows_that_the_runs_do_not_give(finished: Path, board: Path) -> None:
     """Rows lost, swapped, added or improved are told apart, though the Markdown was made of them."""
-    from mlbench.ranking.leaderboard import from_csv, to_csv
-    from mlbench.ranking.views import to_markdown
+    from mlbench.reporting.leaderboard import from_csv, to_csv
+    from mlbench.reporting.views import to_markdown
 
     rows = from_csv(board.read_text())
     better = {**rows[1], "roc_auc_macro": "0.99"}

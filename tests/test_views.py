@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from mlbench.ranking.leaderboard import COLUMNS, Row, from_csv, leaderboard, to_csv
-from mlbench.ranking.views import ABSENT, HEADER, cells, escape_markdown, footnotes, to_html, to_markdown
+from mlbench.reporting.leaderboard import COLUMNS, Row, from_csv, leaderboard, to_csv
+from mlbench.reporting.views import ABSENT, HEADER, cells, escape_markdown, footnotes, to_html, to_markdown
 
 HOSTILE = [
     "a|b", "[x](javascript:alert(1))", "![x](http://x.y/z.png)", "<script>alert(1)</script>", "<b>", "`code`", "*a*",

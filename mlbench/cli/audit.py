@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from mlbench.cli.making import making
+from mlbench.cli.data_make import making
 from mlbench.cli.options import table_options
 from mlbench.cli.tables import show_table
 from mlbench.data.audit import Audit, LabelStatistics, audit
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats import ReadOptions
-from mlbench.data.near import NEAR, NearRepeats
-from mlbench.registry.catalog import discover
-from mlbench.running.request import DatasetRequest, load
+from mlbench.data.near_duplicates import NEAR, NearRepeats
+from mlbench.execution.plan import DatasetRequest, load
+from mlbench.plugins.catalog import discover
 
 NAMED = 3
 """Labels and features that are named where several are counted."""

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import click
 
+from mlbench.cli.open_ledger import ReadLedger
 from mlbench.cli.options import runs_option
-from mlbench.cli.reading import ReadLedger
 from mlbench.cli.tables import show_table
 from mlbench.errors import LedgerError, UnknownName, UsageError
+from mlbench.evaluation.bootstrap import LEVEL
+from mlbench.execution.job import BASELINE
 from mlbench.metrics import DIRECTIONS
-from mlbench.ranking.compare import (
+from mlbench.reporting.compare import (
     BANDS,
     PAIRED,
     Comparison,
@@ -29,12 +31,10 @@ from mlbench.ranking.compare import (
     pair_up,
     unlike,
 )
-from mlbench.ranking.leaderboard import Row, read_csv
-from mlbench.ranking.many import rank_over_datasets
-from mlbench.ranking.plots import check_file, plot_ranks
-from mlbench.running.bootstrap import LEVEL
-from mlbench.running.ledger import RECORD, Ledger, Record
-from mlbench.running.plan import FLOOR
+from mlbench.reporting.leaderboard import Row, read_csv
+from mlbench.reporting.multiple_datasets import rank_over_datasets
+from mlbench.reporting.plots import check_file, plot_ranks
+from mlbench.results.ledger import RECORD, Ledger, Record
 
 EXIT_WORSE = 3
 OF_JOB = ("model", "features", "plugin", "plugin_version", "device")
@@ -123,7 +123,7 @@ def _entries(path: Path, runs: Path) -> list[Entry]:
     rows = {
         tuple(row[name] for name in ("dataset_sha256", *OF_JOB)): row
         for row in read_csv(path)
-        if row["status"] == "ok" and row["model"] != FLOOR
+        if row["status"] == "ok" and row["model"] != BASELINE
     }
 
     def key(record: Record) -> tuple[str, ...]:

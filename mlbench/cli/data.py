@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from mlbench.cli.late import LateGroup
-from mlbench.cli.making import make_data, making
+from mlbench.cli.data_make import make_data, making
+from mlbench.cli.lazy_group import LateGroup
 from mlbench.cli.options import table_options
 from mlbench.cli.progress import dataset_lines
 from mlbench.cli.tables import show_table
 from mlbench.data.audit import label_statistics
 from mlbench.data.dataset import is_sparse
 from mlbench.data.formats import FORMATS, ReadOptions
-from mlbench.registry.catalog import discover
-from mlbench.running.request import DatasetRequest, load
+from mlbench.execution.plan import DatasetRequest, load
+from mlbench.plugins.catalog import discover
 
 
 @click.group(cls=LateGroup, late={"audit": "mlbench.cli.audit:audit_command", "plot": "mlbench.cli.plot:plot"})

@@ -7,15 +7,15 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from mlbench.cli.open_ledger import ReadLedger
 from mlbench.cli.options import runs_option
 from mlbench.cli.plot import plot_board
-from mlbench.cli.reading import ReadLedger
 from mlbench.cli.tables import show_board, show_tuning
 from mlbench.errors import UsageError
-from mlbench.ranking.leaderboard import chosen_boards, leaderboard, to_csv
-from mlbench.ranking.per_label import best_of_labels
-from mlbench.ranking.per_label import to_csv as to_label_csv
-from mlbench.ranking.views import to_html, to_markdown
+from mlbench.reporting.best_per_label import best_of_labels
+from mlbench.reporting.best_per_label import to_csv as to_label_csv
+from mlbench.reporting.leaderboard import chosen_boards, leaderboard, to_csv
+from mlbench.reporting.views import to_html, to_markdown
 
 WRITERS = {"csv": to_csv, "markdown": to_markdown, "html": to_html}
 

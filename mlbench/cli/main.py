@@ -8,7 +8,7 @@ import sys
 import click
 
 from mlbench import __version__
-from mlbench.cli.late import LateGroup
+from mlbench.cli.lazy_group import LateGroup
 from mlbench.errors import MlbenchError
 
 EXIT_USAGE = 2

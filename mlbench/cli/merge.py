@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mlbench.cli.options import EXIT_DIFFERENCE
-from mlbench.running.merging import merge
+from mlbench.results.merge import merge
 
 
 @click.command("merge")

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from mlbench.cli.making import making
+from mlbench.cli.data_make import making
 from mlbench.cli.options import table_options
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
-from mlbench.ranking.leaderboard import records_of_rows, shown_record
-from mlbench.ranking.plots import Line, check_file, plot_curves, plot_dataset
-from mlbench.registry.catalog import discover
-from mlbench.running.curves import read_curves
-from mlbench.running.ledger import Ledger, Record
-from mlbench.running.plan import FLOOR
-from mlbench.running.request import DatasetRequest, load
+from mlbench.evaluation.curves import read_curves
+from mlbench.execution.job import BASELINE
+from mlbench.execution.plan import DatasetRequest, load
+from mlbench.plugins.catalog import discover
+from mlbench.reporting.leaderboard import records_of_rows, shown_record
+from mlbench.reporting.plots import Line, check_file, plot_curves, plot_dataset
+from mlbench.results.ledger import Ledger, Record
 
 
 @click.command()
@@ -66,7 +66,7 @@ def plot_board(boards: Mapping[tuple[str, str], Sequence[Record]], ledger: Ledge
             where = ledger.jobs / record.id
             click.echo(f"{label} has no curves, it is older than they are: delete {where} to run it again", err=True)
             continue
-        lines.append(Line(name=label, curves=curves, floor=record.job["model"] == FLOOR))
+        lines.append(Line(name=label, curves=curves, floor=record.job["model"] == BASELINE))
     if not lines:
         raise UsageError(
             f"no finished job of {name} in {ledger.root} has curves: delete its folder there and run again"

@@ -9,7 +9,7 @@ import click
 
 from mlbench.cli.tables import show_table
 from mlbench.errors import UnknownName
-from mlbench.registry.catalog import discover
+from mlbench.plugins.catalog import discover
 
 
 @click.group()

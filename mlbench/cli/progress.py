@@ -14,10 +14,10 @@ from mlbench.data.audit import shared_groups
 from mlbench.data.cache import count_shared_rows
 from mlbench.data.dataset import Dataset
 from mlbench.errors import one_line
+from mlbench.execution.job import Job
+from mlbench.execution.tuning import best_trial, n_trials
 from mlbench.metrics import DIRECTIONS
-from mlbench.running.ledger import Ledger, Record
-from mlbench.running.plan import Job
-from mlbench.running.tuning import best_line, n_trials
+from mlbench.results.ledger import Ledger, Record
 
 REFRESH_SECONDS = 0.5
 QUIET_SECONDS = 60.0
@@ -155,7 +155,7 @@ class Progress:
                 for log in self.ledger.trials_under_way(job.id):
                     lines = log.read()
                     under_way += len(lines)
-                    leader = best_line(lines, job.budget.metric)
+                    leader = best_trial(lines, job.budget.metric)
                     self._note_best(job, leader.value if leader is not None else None)
             best = self.best.get(waiting[0].source.name, (0.0, ""))[1] if waiting else ""
             jobs = f"{self.n_jobs - len(self.waiting)}/{self.n_jobs} jobs"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from mlbench.cli.open_ledger import ReadLedger
 from mlbench.cli.options import runs_option
-from mlbench.cli.reading import ReadLedger
-from mlbench.ranking.report import write_report
+from mlbench.reporting.report import write_report
 
 
 @click.command()

@@ -11,25 +11,25 @@ from typing import Any
 
 import click
 
-from mlbench.cli.making import making
+from mlbench.cli.data_make import making
+from mlbench.cli.open_ledger import ReadLedger
 from mlbench.cli.options import Quantity, runs_option, table_options
 from mlbench.cli.progress import Progress, describe_data, describe_plan
-from mlbench.cli.reading import ReadLedger
 from mlbench.cli.tables import show_board
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
+from mlbench.execution.executors import InlineExecutor, process_pool
+from mlbench.execution.job import Budget, Job
+from mlbench.execution.plan import DEMO, DEVICES, REFITS, DatasetRequest, Request, check_budget, plan
+from mlbench.execution.process import usable_cpus
+from mlbench.execution.scheduler import drive
+from mlbench.execution.suites import n_bytes, read_suite, seconds
 from mlbench.metrics import DIRECTIONS
-from mlbench.ranking.leaderboard import Row, board_key, leaderboard, to_csv, write_text
-from mlbench.ranking.replaced import replaced
-from mlbench.ranking.views import to_markdown
-from mlbench.registry.catalog import discover
-from mlbench.running.drive import drive
-from mlbench.running.executors import InlineExecutor, process_pool
-from mlbench.running.isolate import usable_cpus
-from mlbench.running.ledger import Ledger, Record
-from mlbench.running.plan import Budget, Job
-from mlbench.running.request import DEMO, DEVICES, REFITS, DatasetRequest, Request, check_budget, plan
-from mlbench.running.suites import n_bytes, read_suite, seconds
+from mlbench.plugins.catalog import discover
+from mlbench.reporting.leaderboard import Row, board_key, leaderboard, to_csv, write_text
+from mlbench.reporting.replaced import replaced
+from mlbench.reporting.views import to_markdown
+from mlbench.results.ledger import Ledger, Record
 
 INTERRUPTED = "interrupted: run the same command again to go on where it stopped"
 BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metric", "refit")

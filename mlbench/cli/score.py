@@ -6,18 +6,18 @@ from pathlib import Path
 
 import click
 
-from mlbench.cli.making import making
+from mlbench.cli.data_make import making
+from mlbench.cli.open_ledger import ReadLedger
 from mlbench.cli.options import data_option, runs_option, table_options
-from mlbench.cli.reading import ReadLedger
 from mlbench.cli.tables import show_table
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
-from mlbench.ranking.labels import Finder
-from mlbench.ranking.leaderboard import chosen_boards
-from mlbench.ranking.rescoring import find_metric, rescore
-from mlbench.ranking.views import ABSENT
-from mlbench.registry.catalog import discover
-from mlbench.running.request import DatasetRequest
+from mlbench.evaluation.dataset_finder import Finder
+from mlbench.evaluation.rescoring import find_metric, rescore
+from mlbench.execution.plan import DatasetRequest
+from mlbench.plugins.catalog import discover
+from mlbench.reporting.leaderboard import chosen_boards
+from mlbench.reporting.views import ABSENT
 
 ARROWS = {"maximize": "↑", "minimize": "↓"}
 

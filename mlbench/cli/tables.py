@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import click
 
-from mlbench.ranking.leaderboard import Row, records_of_rows, shown_record
-from mlbench.ranking.views import HEADER, TEXT_COLUMNS, cells, footnotes, to_markdown, warnings
-from mlbench.running.calibration import CALIBRATED
-from mlbench.running.ledger import Record
+from mlbench.evaluation.calibration import CALIBRATED
+from mlbench.reporting.leaderboard import Row, records_of_rows, shown_record
+from mlbench.reporting.views import HEADER, TEXT_COLUMNS, cells, footnotes, to_markdown, warnings
+from mlbench.results.ledger import Record
 
 WIDE = 100
 """Columns of a terminal from which on the whole board is drawn."""

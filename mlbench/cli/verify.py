@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from mlbench.cli.making import making
+from mlbench.cli.data_make import making
 from mlbench.cli.options import EXIT_DIFFERENCE, data_option, table_options
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
-from mlbench.ranking.board_checks import verify_board, whole_records
-from mlbench.ranking.labels import Finder
-from mlbench.ranking.verification import Verified, verify_runs
-from mlbench.registry.catalog import discover
-from mlbench.running.request import DatasetRequest
+from mlbench.evaluation.dataset_finder import Finder
+from mlbench.evaluation.verification import Verified, verify_runs
+from mlbench.execution.plan import DatasetRequest
+from mlbench.plugins.catalog import discover
+from mlbench.reporting.board_verification import verify_board, whole_records
 
 
 @click.command()

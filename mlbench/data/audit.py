@@ -1,7 +1,7 @@
 """What to know of a split before trusting a figure on it: rows, groups, labels and features that mislead.
 
 Nothing here judges or changes data: every function counts, exactly and in blocks of bounded memory.
-Near repeats, where each row would have to be compared with each, are in ``mlbench.data.near``.
+Near repeats, where each row would have to be compared with each, are in ``mlbench.data.near_duplicates``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mlbench.data.cache import row_hashes
 from mlbench.data.dataset import Dataset, Matrix, Split, blocks, is_sparse
-from mlbench.data.near import NearRepeats, cell_blocks, near_repeats
+from mlbench.data.near_duplicates import NearRepeats, cell_blocks, near_repeats
 
 PAIRS_NAMED = 3
 

@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 
 from mlbench.metrics.core import Floats, Labels, Scores, checked
-from mlbench.metrics.decisions import f1, hamming_loss, jaccard, zero_one_loss
-from mlbench.metrics.labels import (
+from mlbench.metrics.predictions import f1, hamming_loss, jaccard, zero_one_loss
+from mlbench.metrics.rankings import (
     Average,
     all_together,
     average_precision,
@@ -33,7 +33,7 @@ from mlbench.metrics.labels import (
     roc_auc,
     weighted,
 )
-from mlbench.metrics.rows import Ranking, coverage_error, label_ranking_average_precision, label_ranking_loss
+from mlbench.metrics.row_rankings import Ranking, coverage_error, label_ranking_average_precision, label_ranking_loss
 
 __all__ = [
     "DIRECTIONS",

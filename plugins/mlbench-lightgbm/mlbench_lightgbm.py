@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
+from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
 from mlbench.data.dataset import blocks
-from mlbench.registry.boosting import Part, Plan, boost, import_alone, plan
+from mlbench.toolkit.boosting import Part, Plan, boost, import_alone, plan
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -163,7 +163,7 @@ class Trees:
 
 def fit(
     prepared: tuple[Plan, list[tuple[Any, Any, NDArray[np.float32]]]], params: dict[str, Any], context: FitContext
-) -> Scorer:
+) -> ScoreFunction:
     """Boost until what is tuned stops rising on the validation rows, or as long as the winning trial did at a refit."""
     plan, rows = prepared
     settings = {**params, **BINNING, "lambda_l2": LAMBDA_L2, "objective": "none", "deterministic": True}

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
+from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
 from mlbench.data.dataset import blocks
-from mlbench.data.moments import moments
+from mlbench.toolkit.moments import moments
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -353,7 +353,7 @@ def weights(prepared: Prepared, params: dict[str, Any], context: FitContext) -> 
     return np.ascontiguousarray(W.T), intercept
 
 
-def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scorer:
+def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> ScoreFunction:
     """The solutions of all labels; a constant label gets its share in train."""
     columns, live, share = prepared.columns, prepared.live, prepared.share.astype(np.float32)
     W, intercept = weights(prepared, params, context)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
+from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
 from mlbench.data.dataset import blocks
-from mlbench.data.moments import moments
+from mlbench.toolkit.moments import moments
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -224,7 +224,7 @@ def predict(weights: list[Singles], X: Matrix) -> Singles:
     return probabilities(margins)
 
 
-def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scorer:
+def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> ScoreFunction:
     """Train until what is tuned stops rising on the validation rows, or as long as the winning trial did at a refit."""
     live, columns, share = prepared.live, prepared.columns.rescaled(params["scaling"]), prepared.share
     if not len(live):
@@ -236,7 +236,7 @@ def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scor
     X = prepared.X if isinstance(prepared.X, np.ndarray) else columns.scaled(prepared.X)
     buffer = np.empty((BATCH, d), dtype=np.float32)
 
-    def scorer_of(weights: list[Singles]) -> Scorer:
+    def scorer_of(weights: list[Singles]) -> ScoreFunction:
         def scorer(X: Matrix) -> Singles:
             full = np.tile(share.astype(np.float32), (X.shape[0], 1))
             full[:, live] = predict(weights, columns.scaled(X))

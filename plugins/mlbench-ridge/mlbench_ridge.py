@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
+from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
 from mlbench.data.dataset import ROWS_PER_BLOCK, blocks
-from mlbench.data.moments import moments
+from mlbench.toolkit.moments import moments
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -267,7 +267,7 @@ def prepare(train: Split, context: FitContext) -> Path:
     return Path(train=train, columns=columns, mean=mean, share=share, gram=None, cross=train.Y - share)
 
 
-def fit(path: Path, params: dict[str, Any], context: FitContext) -> Scorer:
+def fit(path: Path, params: dict[str, Any], context: FitContext) -> ScoreFunction:
     """The solution for one penalty; its scores are the predicted label values."""
     W = path.coefficients(params["shrinkage"] * path.mean_eigenvalue, params["scaling"], context)
     columns = path.columns

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlbench import FitContext, Matrix, ModelSpec, Scorer, Split, hookimpl
-from mlbench.registry.boosting import Part, Plan, boost, import_alone, plan
+from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
+from mlbench.toolkit.boosting import Part, Plan, boost, import_alone, plan
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -120,7 +120,7 @@ class Trees:
         return np.asarray(self.booster.inplace_predict(X, iteration_range=(0, min(rounds, self.rounds))))
 
 
-def fit(prepared: tuple[Split, Plan], params: dict[str, Any], context: FitContext) -> Scorer:
+def fit(prepared: tuple[Split, Plan], params: dict[str, Any], context: FitContext) -> ScoreFunction:
     """Boost until what is tuned stops rising on the validation rows, or as long as the winning trial did at a refit."""
     train, plan = prepared
     max_bin = n_bins(params["max_bin"], plan, context)

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from mlbench import FitContext, Split, TrialPruned
 from mlbench.metrics import average_precision
-from mlbench.registry import boosting
+from mlbench.toolkit import boosting
 
 SPEC = next(iter(plugin.mlbench_models()))
 TREES = plugin.Trees

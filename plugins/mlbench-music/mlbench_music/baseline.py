@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbench import Dataset, MlbenchError, Split
+from mlbench.execution.plan import DatasetRequest, load
 from mlbench.metrics import average_precision
-from mlbench.registry.catalog import Catalog, discover
-from mlbench.registry.specs import Transform
-from mlbench.running.request import DatasetRequest, load
+from mlbench.plugins.catalog import Catalog, discover
+from mlbench.plugins.specs import Transform
 
 R = 0.001
 PUBLISHED = {"raw": {"train": 0.19, "test": 0.04}, "rfft": {"train": 0.57, "test": 0.47}}

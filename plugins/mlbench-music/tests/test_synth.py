@@ -20,7 +20,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mlbench import MakeContext, UsageError
 from mlbench.data.formats import read_dataset
-from mlbench.registry.catalog import discover
+from mlbench.plugins.catalog import discover
 from mlbench_music import baseline, corpus, synth, variants
 
 PARTS = ("train", "valid", "test")

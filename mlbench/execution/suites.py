@@ -1,0 +1,153 @@
+"""Suite files, and the durations and sizes that they and the command line are written in."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlbench.data.formats import ReadOptions
+from mlbench.errors import MlbenchError, UnknownName, UsageError
+from mlbench.execution.plan import DEVICES, DatasetRequest
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def seconds(text: str) -> float:
+    """``"90"``, ``"90s"``, ``"10m"``, ``"1h30m"`` in seconds."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if not re.fullmatch(r"(\d+(\.\d+)?[smhd])+", text):
+        raise UsageError(f"{text!r} is no duration: write 90s, 10m or 1h30m")
+    return sum(float(n) * _SECONDS[unit] for n, unit in re.findall(r"([\d.]+)([smhd])", text))
+
+
+def n_bytes(text: str) -> int:
+    """``"8G"``, ``"512M"`` in bytes (powers of 1024)."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text, flags=re.IGNORECASE)
+    if match is None:
+        raise UsageError(f"{text!r} is no amount of memory: write 8G or 512M")
+    return int(float(match[1]) * _BYTES[match[2].upper()])
+
+
+def read_suite(path: Path) -> dict[str, Any]:
+    """A suite file's settings: keys as in ``Request`` and ``Budget``, and ``[[datasets]]``.
+
+    A data set's ``name`` is a registered name or a path; ``$VARIABLE`` and ``~`` are expanded, and a
+    relative path starts at the suite file.
+
+    Raises:
+        UsageError: It cannot be read, or a key, a value or a variable is not what it must be.
+    """
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the suite {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"the suite {path} is no TOML: {error}") from error
+    try:
+        chosen = _parsed(settings, _SUITE)
+        entries = chosen.pop("datasets", [])
+        if not entries:
+            raise UsageError("it names no [[datasets]]")
+        features = chosen.pop("features", ())
+        return {**chosen, "datasets": [_dataset(_parsed(entry, _DATASET), features, path) for entry in entries]}
+    except MlbenchError as error:
+        raise UsageError(f"suite {path}: {error}") from error
+
+
+def _dataset(entry: Mapping[str, Any], features: tuple[str, ...], suite: Path) -> DatasetRequest:
+    if "name" not in entry:
+        raise UsageError("a [[datasets]] entry has no name")
+    name = os.path.expandvars(entry["name"])
+    if "$" in name:
+        raise UsageError(f"{entry['name']}: the environment variable is not set")
+    beside = suite.parent / Path(name).expanduser()
+    return DatasetRequest(
+        name=str(beside) if os.sep in name or beside.exists() else name,
+        options=ReadOptions(labels=entry.get("labels", ()), groups=entry.get("groups"), split=entry.get("split")),
+        features=entry.get("features", features),
+    )
+
+
+# ------------------------------------------------------------------------- what a value must be
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("a whole number")
+    return value
+
+
+def _quantity(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
+    def quantity(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError("a text such as '10m' or '8G'")
+        return parse(str(value))
+
+    return quantity
+
+
+def _list_of(one: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
+    def several(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise ValueError("a list")
+        return tuple(one(item) for item in value)
+
+    return several
+
+
+def _device(value: Any) -> str:
+    if value not in DEVICES:
+        raise ValueError(f"one of {', '.join(DEVICES)}")
+    return str(value)
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("a [[datasets]] table")
+    return value
+
+
+_SUITE: dict[str, Callable[[Any], Any]] = {
+    "datasets": _list_of(_table),
+    "models": _list_of(_text),
+    "features": _list_of(_text),
+    "seeds": _list_of(_whole),
+    "n_trials": _whole,
+    "timeout": _quantity(seconds),
+    "trial_timeout": _quantity(seconds),
+    "memory_limit": _quantity(n_bytes),
+    "metric": _text,
+    "refit": _text,
+    "device": _device,
+    "limit": _whole,
+}
+_DATASET: dict[str, Callable[[Any], Any]] = {
+    "name": _text,
+    "features": _list_of(_text),
+    "labels": _list_of(_text),
+    "groups": _text,
+    "split": _text,
+}
+
+
+def _parsed(entry: Mapping[str, Any], known: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    """The values of a table, each as its key wants it."""
+    parsed = {}
+    for key, value in entry.items():
+        if key not in known:
+            raise UnknownName("key", key, known)
+        try:
+            parsed[key] = known[key](value)
+        except ValueError as error:
+            raise UsageError(f"{key} = {value!r}: expected {error}") from error
+    return parsed

@@ -1,0 +1,1 @@
+"""What plugins yield, and how they are found."""

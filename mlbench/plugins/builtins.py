@@ -1,0 +1,115 @@
+"""What mlbench itself offers, through the same hooks as every plugin: floor, features, demo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mlbench.data.dataset import Matrix, Split, blocks, is_sparse
+from mlbench.plugins.demo import load_demo
+from mlbench.plugins.hookspecs import hookimpl
+from mlbench.plugins.specs import (
+    DatasetSpec,
+    FeatureSpec,
+    FitContext,
+    ModelSpec,
+    Params,
+    ScoreFunction,
+    Scores,
+    Transform,
+)
+
+
+# --------------------------------------------------------------------------------------- the floor
+def _fit_prior(train: Split, params: Params, context: FitContext) -> ScoreFunction:
+    share = train.Y.mean(axis=0)
+
+    def scorer(X: Matrix) -> Scores:
+        return np.tile(share, (X.shape[0], 1))
+
+    return scorer
+
+
+@hookimpl
+def mlbench_models() -> Iterator[ModelSpec]:
+    """The floor of every board."""
+    yield ModelSpec(
+        name="prior",
+        summary="The floor: each label's share in train, the same for every row",
+        fit=_fit_prior,
+        accepts={"dense", "sparse"},
+    )
+
+
+# ---------------------------------------------------------------------------------------- features
+def _raw(train: Matrix) -> Transform:
+    return lambda X: X
+
+
+def _standard(train: Matrix) -> Transform:
+    """Centre and scale by train's mean and standard deviation; sparse input is scaled only."""
+    n = train.shape[0]
+    total, squares = np.zeros(train.shape[1]), np.zeros(train.shape[1])
+    for rows in blocks(n):
+        total += np.asarray(train[rows].astype(np.float64).sum(axis=0)).ravel()
+    mean = total / n
+    for rows in blocks(n):
+        if is_sparse(train):
+            squares += np.asarray(train[rows].astype(np.float64).power(2).sum(axis=0)).ravel()
+        else:
+            squares += ((train[rows] - mean) ** 2).sum(axis=0)
+    if is_sparse(train):
+        squares -= n * mean**2
+    deviation = np.sqrt(np.maximum(squares / n, 0))
+    # A constant column has no scale of its own; what is left of it is rounding.
+    constant = deviation <= 1e-6 * np.abs(mean)
+    scale = np.where(constant | (deviation == 0), 1.0, deviation)
+
+    def transform(X: Matrix) -> Matrix:
+        if is_sparse(X):
+            import scipy.sparse as sp  # late: listing what there is needs none of it
+
+            return sp.csr_matrix(X @ sp.diags_array(1 / scale), dtype=np.float32)
+        return ((X - mean) / scale).astype(np.float32)
+
+    return transform
+
+
+def _magnitudes(train: Matrix, finish: Callable[[Any], Any]) -> Transform:
+    def transform(X: Matrix) -> Matrix:
+        spectrum: Matrix = finish(np.abs(np.fft.rfft(X, axis=1))).astype(np.float32)
+        return spectrum
+
+    return transform
+
+
+@hookimpl
+def mlbench_features() -> Iterator[FeatureSpec]:
+    """Plain representations."""
+    both = {"dense", "sparse"}
+    yield FeatureSpec(name="raw", summary="The columns as they are", fit=_raw, accepts=both)
+    yield FeatureSpec(
+        name="standard", summary="Mean 0 and deviation 1 on train (sparse: deviation 1)", fit=_standard, accepts=both
+    )
+    yield FeatureSpec(
+        name="rfft",
+        summary="Magnitudes |rFFT| of the row as a signal: d samples give d/2 + 1",
+        fit=partial(_magnitudes, finish=lambda magnitudes: magnitudes),
+    )
+    yield FeatureSpec(
+        name="log-rfft", summary="log(1 + |rFFT|) of the row as a signal", fit=partial(_magnitudes, finish=np.log1p)
+    )
+
+
+# -------------------------------------------------------------------------------------------- demo
+@hookimpl
+def mlbench_datasets() -> Iterator[DatasetSpec]:
+    """The demo."""
+    yield DatasetSpec(
+        name="demo",
+        summary="Synthetic notes: 12 labels, 800 windows of 50 recordings, made on the spot",
+        load=load_demo,
+    )

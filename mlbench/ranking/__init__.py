@@ -1,1 +1,0 @@
-"""Ranking: from records to leaderboards."""

@@ -1,1 +1,0 @@
-"""The registry: what plugins yield, and how they are found."""

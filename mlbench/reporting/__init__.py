@@ -1,0 +1,1 @@
+"""From records to leaderboards, comparisons, plots and the report."""

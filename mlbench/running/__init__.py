@@ -1,1 +1,0 @@
-"""Running: from jobs to records in the ledger."""

@@ -1,0 +1,1 @@
+"""Building blocks for the authors of fast plugins: boosting of many labels, moments, row blocks."""

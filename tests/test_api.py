@@ -1,0 +1,165 @@
+"""mlbench from Python: what the command does, as pandas objects."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import random_dataset
+
+import mlbench
+from mlbench.api import OPTIONS
+from mlbench.errors import DataError, UnknownName, UsageError
+from mlbench.reporting.leaderboard import boards, from_csv, leaderboard, to_csv
+from mlbench.reporting.views import to_html
+from mlbench.results.ledger import Ledger
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("notebook")
+    mlbench.run("demo", models=["ridge"], features=["raw", "rfft"], n_trials=2, runs=folder)
+    return folder
+
+
+def test_run_gives_the_board(runs: Path) -> None:
+    """One row a model and representation, numbers as numbers; a second call runs nothing again."""
+    before = {path: path.stat().st_mtime_ns for path in runs.glob("jobs/*/record.json")}
+    board = mlbench.run("demo", models=["ridge"], features=["raw", "rfft"], n_trials=2, runs=runs)
+    assert list(board["model"]) == ["ridge", "ridge", "prior"]
+    assert board["average_precision_micro"].dtype == np.float64
+    assert board["average_precision_micro"].is_monotonic_decreasing
+    assert {path: path.stat().st_mtime_ns for path in runs.glob("jobs/*/record.json")} == before
+    assert board.equals(mlbench.load_leaderboard(runs))
+
+
+def test_a_number_is_a_number(runs: Path) -> None:
+    """600 seconds are 600.0 seconds, as they are on the command line: nothing is run again."""
+    words = {"models": ["ridge"], "features": ["raw", "rfft"], "runs": runs}
+    mlbench.run("demo", **words, n_trials=np.int64(2), timeout=600, trial_timeout=np.float64(300), memory_limit=2.0**33)
+    assert len(list(runs.glob("jobs/*"))) == 3
+    for name, value in [
+        ("n_trials", 1.5),
+        ("n_trials", "1"),
+        ("timeout", np.nan),
+        ("timeout", np.inf),
+        ("timeout", "1m"),
+    ]:
+        with pytest.raises(UsageError, match=f"{name} is .* number"):
+            mlbench.run("demo", **words, **{name: value})
+    with pytest.raises(UsageError, match="jobs is 0"):
+        mlbench.run("demo", **words, jobs=0)
+
+
+def test_a_data_set_from_python(tmp_path: Path) -> None:
+    """A ``Dataset`` needs no file and no plugin."""
+    board = mlbench.run(random_dataset("mine"), models=["ridge"], n_trials=1, runs=tmp_path)
+    assert set(board["dataset"]) == {"mine"}
+    assert set(board["status"]) == {"ok"}
+
+
+@pytest.mark.parametrize("name", ["yeast", "synth-musicnet"])
+def test_a_published_board_shows_as_its_html(name: str) -> None:
+    """What was read from the CSV is shown as the CSV's rows are; a selection of columns as any table."""
+    path = ROOT / "leaderboards" / f"{name}.csv"
+    if not path.exists():
+        pytest.skip(f"{name} is not published")
+    board = mlbench.load_leaderboard(path)
+    assert board._repr_html_() == to_html(from_csv(path.read_text()))
+    some = board[["model", "average_precision_micro"]]
+    assert isinstance(some, pd.DataFrame)
+    assert "<table" in (some._repr_html_() or "")
+
+
+def test_boards_of_two_budgets_are_two_tables(runs: Path, tmp_path: Path) -> None:
+    """Each with its own ranks and budget, in whatever order the rows are."""
+    shutil.copytree(runs / "jobs", tmp_path / "jobs")
+    mlbench.run("demo", models=["ridge"], features=["rfft"], n_trials=3, runs=tmp_path)
+    both = mlbench.load_leaderboard(tmp_path)
+    assert len(both) == 5
+    wanted = [to_html(leaderboard(records)) for records in boards(Ledger(tmp_path).records()).values()]
+    assert both._repr_html_() == "\n".join(wanted)
+    shown = both.sort_values("model")._repr_html_()
+    assert shown is not None
+    assert shown.count("<table") == 2
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b'"' + b"x" * 200_000, b""])
+def test_a_file_that_is_no_board(tmp_path: Path, content: bytes) -> None:
+    """An error of ours that names the file, whatever is in it."""
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.csv is no leaderboard"):
+        mlbench.load_leaderboard(tmp_path / "x.csv")
+
+
+def test_a_board_with_a_cell_that_is_no_number(runs: Path, tmp_path: Path) -> None:
+    """An error of ours, too."""
+    (tmp_path / "x.csv").write_text(to_csv(mlbench.load_leaderboard(runs).rows()).replace("\n1,", "\none,"))
+    with pytest.raises(DataError, match=r"x\.csv: a cell is not what it must be"):
+        mlbench.load_leaderboard(tmp_path / "x.csv")
+
+
+def test_compare_gives_paired_differences(runs: Path) -> None:
+    """One line a data set; the second less the first."""
+    found = mlbench.compare("ridge:raw", "ridge:rfft", runs=runs)
+    (line,) = found.to_dict("records")
+    gap = line["average_precision_micro_second"] - line["average_precision_micro_first"]
+    assert line["average_precision_micro_difference_value"] == pytest.approx(gap)
+    assert line["average_precision_micro_difference_low"] < gap < line["average_precision_micro_difference_high"]
+    assert line["labels_wins"] + line["labels_losses"] + line["labels_ties"] == 12
+
+
+def test_what_is_wrong_is_an_error_of_ours(tmp_path: Path) -> None:
+    """The command's line, as an exception."""
+    with pytest.raises(UnknownName, match="did you mean 'ridge'"):
+        mlbench.run("demo", models=["rigde"], runs=tmp_path)
+    with pytest.raises(UnknownName, match=r"no option of mlbench.run 'trials': did you mean 'n_trials'\?"):
+        mlbench.run("demo", trials=3, runs=tmp_path)
+    with pytest.raises(UsageError, match="no board"):
+        mlbench.load_leaderboard(tmp_path)
+    with pytest.raises(UsageError, match="no finished job"):
+        mlbench.compare("a", "b", runs=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("seeds", [-1], r"seeds is \[-1\]: .* whole numbers from 0 on"),
+        ("seeds", [0.5], r"seeds is \[0.5\]: .* whole numbers from 0 on"),
+        ("seeds", 3, "seeds is 3: .* list of whole numbers"),
+        ("seeds", [], r"seeds is \[\]: "),
+        ("models", 3, "models is 3: .* a name or a list of names"),
+        ("features", [None], r"features is \[None\]: .* a name or a list of names"),
+        ("models", "rigde", "no model 'rigde': did you mean 'ridge'"),
+        ("features", "rft", "no features 'rft': did you mean 'rfft'"),
+        ("device", "tpu", "no device 'tpu': .*'cpu'"),
+        ("model", "ridge", "no option of mlbench.run 'model': did you mean 'models'"),
+    ],
+)
+def test_what_an_option_must_be(tmp_path: Path, option: str, value: object, says: str) -> None:
+    """What the command would refuse is refused, before anything runs; a text is one name, not its letters."""
+    with pytest.raises(UsageError, match=says):
+        mlbench.run("demo", **{"models": ["ridge"], option: value}, runs=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_are_those_that_are_known() -> None:
+    """An unknown one is told of all that there are."""
+    names = [one.name for one in inspect.signature(mlbench.run).parameters.values() if one.kind is one.KEYWORD_ONLY]
+    assert tuple(names) == OPTIONS
+
+
+def test_importing_mlbench_loads_none_of_it() -> None:
+    """A plugin that imports its specs waits for neither pandas nor Optuna."""
+    code = "import sys, mlbench; sys.exit(any(name in sys.modules for name in ('pandas', 'optuna', 'sklearn')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = mlbench.nothing

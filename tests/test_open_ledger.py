@@ -1,0 +1,47 @@
+"""What a command leaves out because it cannot be read is said, once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers import call
+
+from mlbench.results.ledger import Ledger, read_record
+
+
+@pytest.fixture
+def runs(finished: Path, tmp_path: Path) -> Path:
+    """A copy of finished jobs, one of them renamed, one cut; a study is under way."""
+    shutil.copytree(finished / "runs", tmp_path / "runs")
+    failed = [one for one in Ledger(tmp_path / "runs").folders() if read_record(one).job["model"] == "breaks"]
+    failed[0].rename(failed[0].with_name("renamed"))
+    (failed[1] / "record.json").write_text("{")
+    (tmp_path / "runs" / "work" / "0123.abc").mkdir(parents=True)
+    return tmp_path / "runs"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("leaderboard",),
+        ("score", "--metric", "f1_macro"),
+        ("compare", "ridge:rfft", "ridge"),
+        ("report", "-o", "{runs}/report"),
+    ],
+)
+def test_jobs_that_cannot_be_read_are_counted(words: tuple[str, ...], runs: Path, finished: Path) -> None:
+    """One line names how many and the command that names them; none where all are whole."""
+    warning = f"warning: 2 jobs cannot be read and are left out: run `mlbench verify {runs}`"
+    words = tuple(word.format(runs=runs) for word in words)
+    code, _, err = call(*words, "--runs", runs)
+    assert code == 0, err
+    assert err.splitlines().count(warning) == 1
+    assert "cannot be read" not in call(*words, "--runs", finished / "runs")[2]
+
+
+def test_a_single_job_that_cannot_be_read(runs: Path) -> None:
+    """It is one job, not 1 jobs."""
+    shutil.rmtree(runs / "jobs" / "renamed")
+    assert "warning: 1 job cannot be read and is left out" in call("leaderboard", "--runs", runs)[2]
