@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlbench.data.dataset import Dataset, Matrix, Split, make_split
 from mlbench.data.home import data_home
-from mlbench.errors import DataError, MlbenchError, TrialPruned, UsageError
+from mlbench.errors import DataError, MlbenchError, PluginError, TrialPruned, UsageError
 from mlbench.plugins.hookspecs import hookimpl
-from mlbench.plugins.specs import DatasetSpec, FeatureSpec, FitContext, MakeContext, ModelSpec, Option, ScoreFunction
+from mlbench.plugins.specs import (
+    DatasetSpec,
+    FeatureSpec,
+    FitContext,
+    MakeContext,
+    ModelSpec,
+    Option,
+    ScoreFunction,
+    Scores,
+    Transform,
+)
+from mlbench.results.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from mlbench.api import compare, load_dataset, load_leaderboard, run, score
 
 __all__ = [
     "DataError",
@@ -22,27 +36,32 @@ __all__ = [
     "MlbenchError",
     "ModelSpec",
     "Option",
+    "PluginError",
     "ScoreFunction",
+    "Scores",
     "Split",
+    "Transform",
     "TrialPruned",
     "UsageError",
     "compare",
     "data_home",
     "hookimpl",
+    "load_dataset",
     "load_leaderboard",
     "make_split",
     "run",
+    "score",
 ]
-__version__ = "0.1.0"
-_FROM_NOTEBOOK = ("compare", "load_leaderboard", "run")
 
+if not TYPE_CHECKING:
+    # What runs and ranks is imported when it is asked for: a plugin needs none of it. Type checkers see the import
+    # above instead, so that they notice a name that is misspelt.
+    _FROM_API = ("compare", "load_dataset", "load_leaderboard", "run", "score")
 
-def __getattr__(name: str) -> Any:
-    """What runs and ranks is imported when it is asked for: a plugin needs none of it."""
-    if name in _FROM_NOTEBOOK:
-        return getattr(importlib.import_module("mlbench.api"), name)
-    raise AttributeError(f"module 'mlbench' has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        if name in _FROM_API:
+            return getattr(importlib.import_module("mlbench.api"), name)
+        raise AttributeError(f"module 'mlbench' has no attribute {name!r}")
 
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

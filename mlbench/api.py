@@ -1,163 +1,252 @@
-"""mlbench from Python: ``run``, ``load_leaderboard`` and ``compare`` give pandas objects that show themselves."""
+"""What mlbench does: run, compare, score, verify, merge, report. The command line and notebooks only call it."""
 
 from __future__ import annotations
 
-import math
-import operator
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from mlbench import __version__
+from mlbench.data.complete import CompleteDataset
 from mlbench.data.dataset import Dataset
-from mlbench.errors import DataError, UnknownName, UsageError, one_line
-from mlbench.execution.executors import InlineExecutor, process_pool
-from mlbench.execution.job import Budget
-from mlbench.execution.plan import DatasetRequest, Request, check_budget, plan
-from mlbench.execution.process import usable_cpus
-from mlbench.execution.scheduler import drive
-from mlbench.plugins.catalog import CORE, Catalog, PluginEntry, PluginSource, discover
-from mlbench.plugins.specs import DatasetSpec
-from mlbench.reporting.compare import PAIRED, Comparison, compare_entries, contender, entries_of, pair_up
-from mlbench.reporting.leaderboard import COLUMNS, Row, board_key, boards, leaderboard, read_csv
-from mlbench.reporting.views import to_html
-from mlbench.results.ledger import Ledger
+from mlbench.errors import DataError, UsageError
+from mlbench.evaluation.dataset_finder import DatasetFinder
+from mlbench.evaluation.evaluate import evaluate
+from mlbench.evaluation.rescoring import Metric, Scored, find_metric, rescore
+from mlbench.evaluation.verification import Verified, verify_runs
+from mlbench.execution.executors import executor_for
+from mlbench.execution.job import Job
+from mlbench.execution.plan import plan
+from mlbench.execution.python_request import python_request
+from mlbench.execution.scheduler import Schedule, schedule
+from mlbench.plugins.catalog import Catalog, discover
+from mlbench.plugins.datasets import DatasetRequest, MakeProgress, load, silent
+from mlbench.plugins.worker_pool import usable_cpus
+from mlbench.reporting.board import Board, boards, chosen_boards, differences_of, leaderboard
+from mlbench.reporting.board_csv import read_board, to_csv
+from mlbench.reporting.board_verification import verify_board, whole_records
+from mlbench.reporting.compare import PAIRED, Comparison, compare_entries
+from mlbench.reporting.comparison_inputs import comparison_inputs, is_runs
+from mlbench.reporting.files import write_text
+from mlbench.reporting.frames import Leaderboard, frame
+from mlbench.reporting.report import write_report
+from mlbench.reporting.views import to_markdown
+from mlbench.results.ledger import Ledger, WorkFolder
+from mlbench.results.merge import merge
+from mlbench.results.outcome import Outcome
+from mlbench.results.schema import Record
 
-TEXT = frozenset(
-    {"model", "features", "status", "best_params", "device", "plugin", "plugin_version", "mlbench_version", "error"}
-    | {"dataset", "dataset_sha256"}
-)
-OPTIONS = ("models", "features", "seeds", "jobs", "device", "runs")
-"""Of ``run``, beside those of the budget."""
-BOARDS = "mlbench_boards"
-"""Attribute of a frame of several boards: the number of each row's, by its label in the index."""
+__all__ = [
+    "Leaderboard",
+    "Verification",
+    "boards_of",
+    "check_writable",
+    "compare",
+    "load_dataset",
+    "load_leaderboard",
+    "merge",
+    "run",
+    "run_jobs",
+    "score",
+    "score_boards",
+    "verify",
+    "write_boards",
+    "write_report",
+]
+Path_ = str | os.PathLike[str]
 
 
-class Leaderboard(pd.DataFrame):  # type: ignore[misc]
-    """The rows of one or several boards, by the columns of the CSV; as HTML, the boards as people read them."""
-
-    @property
-    def _constructor(self) -> type[Leaderboard]:
-        return Leaderboard
-
-    def rows(self) -> list[Row]:
-        """The rows as the CSV has them, by column, as text."""
-        return [_as_row(values) for values in self.to_dict("records")]
-
-    def _repr_html_(self) -> str | None:
-        if tuple(self.columns) != COLUMNS:  # some columns of it: as pandas shows any table
-            shown: str | None = pd.DataFrame(self)._repr_html_()
-            return shown
-        # Of one data set there may be several boards, one a budget, which is no column.
-        numbers = self.attrs.get(BOARDS, {})
-        keys = [(sha256, numbers.get(label)) for label, sha256 in zip(self.index, self["dataset_sha256"], strict=True)]
-        parts = [Leaderboard(self[[one == key for one in keys]]) for key in dict.fromkeys(keys)]
-        return "\n".join(to_html(part.rows()) for part in parts)
-
-
+# ----------------------------------------------------------------------------------------------- run
 def run(
-    *datasets: str | os.PathLike[str] | Dataset,
+    *datasets: Path_ | Dataset,
     models: str | Sequence[str] = (),
     features: str | Sequence[str] = (),
     seeds: Sequence[int] = (0,),
     jobs: int = 1,
     device: str = "auto",
-    runs: str | os.PathLike[str] = "runs",
+    runs: Path_ = "runs",
     **budget: Any,
 ) -> Leaderboard:
-    """Tune every model on every data set, score each once on test; what is in ``runs`` is not run again.
+    """Tune every model on every data set and score each once on test; finished jobs are not run again.
 
     Args:
-        datasets: Names, paths, or ``Dataset`` objects; none is the built-in demo.
-        models: A name, names, or empty: all that are installed.
-        features: The same of feature sets, or empty: each data set's own.
-        seeds: One job each.
-        jobs: Models side by side.
+        datasets: Names, paths, or ``Dataset`` objects; without one, the built-in demo.
+        models: A name or names; all that are installed by default.
+        features: A name or names of feature sets; each data set's own by default.
+        seeds: Seeds; each gives one job.
+        jobs: Number of jobs that run side by side.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        runs: Where finished jobs are kept.
-        budget: ``n_trials``, ``timeout``, ``trial_timeout`` (seconds), ``memory_limit`` (bytes), ``metric``, ``refit``.
+        runs: Folder where finished jobs are kept.
+        budget: ``n_trials``, ``timeout`` and ``trial_timeout`` (seconds), ``memory_limit`` (bytes), ``metric``,
+            ``refit``.
 
     Raises:
-        MlbenchError: What the command would print as one line.
+        MlbenchError: An expected error, which the command line prints as one line.
     """
-    for option in budget:
-        if option not in Budget.__dataclass_fields__:
-            raise UnknownName("option of mlbench.run", option, (*OPTIONS, *Budget.__dataclass_fields__))
-    limits = _budget(budget)
     if jobs < 1:
-        raise UsageError(f"jobs is {jobs}: at least 1 is needed")
-    catalog = _with_datasets(discover(), [one for one in datasets if isinstance(one, Dataset)])
-    asked = [one.name if isinstance(one, Dataset) else os.fspath(one) for one in datasets] or ["demo"]
-    chosen = _names("features", features)
-    request = Request(
-        datasets=tuple(DatasetRequest(name=name, features=chosen) for name in asked),
-        models=_names("models", models),
-        seeds=_seeds(seeds),
-        budget=limits,
-        device=device,
+        raise UsageError(f"jobs must be at least 1, not {jobs}")
+    request, catalog = python_request(datasets, models, features, seeds, device, budget)
+    todo, ledger = plan(request, catalog), Ledger(Path(runs))
+    done = run_jobs(todo, ledger, jobs=jobs)
+    if done.lost:
+        raise UsageError(f"{done.lost[0]}{f' ({len(done.lost)} jobs in all)' if len(done.lost) > 1 else ''}")
+    return frame(boards_of(todo, list(ledger.records())).values())
+
+
+def run_jobs(
+    todo: Sequence[Job],
+    ledger: Ledger,
+    *,
+    jobs: int = 1,
+    executor: Executor | None = None,
+    on_done: Callable[[Job, Record], None] = lambda job, record: None,
+    fail_fast: bool = False,
+) -> Schedule:
+    """Run the jobs that the ledger lacks; every process that was started has ended when this returns or raises.
+
+    Args:
+        todo: In the order in which they start.
+        ledger: Where records are, and go.
+        jobs: Number of jobs that run side by side.
+        executor: Any ``concurrent.futures`` executor that shares the file system; threads of ours by default.
+        on_done: Told each job that ran, as soon as its record is in the ledger.
+        fail_fast: Start nothing more after the first row that is not ok.
+    """
+    threads = max(1, usable_cpus() // jobs)
+    chosen = executor or executor_for(jobs)
+    try:
+        done = schedule(todo, chosen, ledger, _evaluate, threads=threads, on_done=on_done, fail_fast=fail_fast)
+    except BaseException:
+        if executor is None:
+            chosen.shutdown(wait=True, cancel_futures=True)
+        raise
+    if executor is None:
+        chosen.shutdown()
+    return done
+
+
+def _evaluate(job: Job, work: WorkFolder, outcome: Outcome) -> tuple[Record, tuple[str, ...]]:
+    return evaluate(
+        job.key,
+        job.dataset,
+        work.path,
+        work.study.read(),
+        outcome,
+        default_params=job.model.spec.defaults,
+        n_trials_asked=job.n_trials,
     )
-    todo = plan(request, catalog)
-    ledger = Ledger(Path(runs))
-    with InlineExecutor() if jobs == 1 else process_pool(jobs) as executor:
-        drive(todo, executor, ledger, threads=max(1, usable_cpus() // jobs))
-    wanted = dict.fromkeys(board_key(job.identity) for job in todo)
+
+
+def boards_of(todo: Sequence[Job], records: Sequence[Record]) -> dict[str, Board]:
+    """Return the board of each data set: these jobs, and what else there is of the same data and budget."""
+    found: dict[str, Board] = {}
     ids = {job.id for job in todo}
-    records = list(ledger.records())
-    return _frame(
-        leaderboard([record for record in records if board_key(record.job) == key], preferred=ids) for key in wanted
-    )
+    for job in todo:
+        if job.dataset.name not in found:
+            mine = [record for record in records if record.job.board_id == job.key.board_id]
+            found[job.dataset.name] = leaderboard(mine, preferred=ids)
+    return found
 
 
-def load_leaderboard(path: str | os.PathLike[str]) -> Leaderboard:
-    """The board of a CSV, or all boards of a runs folder.
+def check_writable(folder: Path) -> None:
+    """Fail before hours of work, not after, if boards cannot be written to ``folder``.
+
+    Raises:
+        UsageError: They cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix="."):
+            pass
+    except OSError as error:
+        what = f"{folder}: cannot be written: {error.strerror or error}"
+        raise UsageError(f"{what}: choose another folder with --leaderboards") from error
+
+
+def write_boards(found: Mapping[str, Board], folder: Path) -> list[str]:
+    """Write the CSV and the Markdown of boards; return a warning for each that replaces a different one.
+
+    Raises:
+        UsageError: A file cannot be written.
+    """
+    warnings = []
+    for name, board in found.items():
+        path = folder / f"{name}.csv"
+        if (what := _replaced(path, board)) is not None:
+            warnings.append(f"{path} was a board of {what}, and is replaced: finished jobs stay in their runs folder")
+        try:
+            write_text(path, to_csv(board))
+            write_text(path.with_suffix(".md"), to_markdown(board))
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be written: {error.strerror or error}: free the disk") from error
+    return warnings
+
+
+def _replaced(path: Path, board: Board) -> str | None:
+    """What the board at ``path`` is of, if its data or its budget are others."""
+    try:
+        old = read_board(path)
+    except DataError:
+        return None  # there is none
+    if not old.rows or not board.rows:
+        return None
+    if old.dataset_sha256 != board.dataset_sha256:
+        return f"other data (SHA-256 {old.dataset_sha256[:12]}, now {board.dataset_sha256[:12]})"
+    if old.schema_version == 1 or old.id == board.id:
+        return None
+    differing = differences_of(old.rows[0], board.rows[0])
+    return f"another budget ({'; '.join(differing)})" if differing else "another budget"
+
+
+# ------------------------------------------------------------------------------------- load, compare
+def load_dataset(name: Path_, *, catalog: Catalog | None = None) -> CompleteDataset:
+    """Load the data set of a registered name or of a path, with all three splits.
+
+    Raises:
+        MlbenchError: It does not exist, or cannot be read.
+    """
+    return load(DatasetRequest(name=os.fspath(name)), catalog or discover())
+
+
+def load_leaderboard(path: Path_) -> Leaderboard:
+    """Load the board of a CSV, or all boards of a runs folder.
 
     Raises:
         MlbenchError: It is neither, or there is nothing in it.
     """
     where = Path(path)
     if where.is_file():
-        try:
-            return _frame([read_csv(where)])
-        except ValueError as error:
-            raise DataError(f"{where}: a cell is not what it must be: {one_line(error)}") from error
+        return frame([read_board(where)], str(where))
     found = boards(Ledger(where).records())
     if not found:
         raise UsageError(f"{where}: no board, and no runs folder with finished jobs")
-    return _frame(leaderboard(records) for records in found.values())
+    return frame(leaderboard(records) for records in found.values())
 
 
-def compare(first: str, second: str, *, runs: str | os.PathLike[str] = "runs") -> pd.DataFrame:
-    """Paired differences, the second less the first: a line for each data set that both have.
+def compare(first: str, second: str, *, runs: Path_ = "runs") -> pd.DataFrame:
+    """Return paired differences, the second less the first: a line for each data set that both have.
 
     Args:
-        first: ``MODEL`` or ``MODEL:FEATURES`` of ``runs``, or another runs folder.
+        first: ``MODEL`` or ``MODEL:FEATURES`` of ``runs``, another runs folder, a board or a job.
         second: The same.
-        runs: Where finished jobs are kept.
+        runs: Folder where finished jobs are kept.
 
     Raises:
         MlbenchError: No such model or folder, or nothing in common.
     """
-    if all((Path(one) / "jobs").is_dir() for one in (first, second)):
-        pairs = pair_up(*(entries_of(Ledger(Path(one))) for one in (first, second)))
-    else:
-        entries = entries_of(Ledger(Path(runs)))
-        one, other = contender(first, entries), contender(second, entries)
-        shared = sorted(one.entries.keys() & other.entries.keys())
-        if not shared:
-            raise UsageError(f"{first} and {second} have no data set in common")
-        pairs = [(one.entries[name], other.entries[name]) for name in shared]
+    pairs = comparison_inputs([first, second], Path(runs)).pairs
     return pd.DataFrame([_comparison(compare_entries(*pair)) for pair in pairs])
 
 
 def _comparison(found: Comparison) -> dict[str, Any]:
     line: dict[str, Any] = {"dataset": found.dataset, "first": found.first, "second": found.second}
     for name in PAIRED:
-        line[f"{name}_first"], line[f"{name}_second"] = found.figures[name]
+        line[f"{name}_first"], line[f"{name}_second"] = found.values[name]
         gap = found.differences.get(name)
         for part in ("value", "low", "high", "superiority"):
             line[f"{name}_difference_{part}"] = getattr(gap, part) if gap else None
@@ -166,71 +255,114 @@ def _comparison(found: Comparison) -> dict[str, Any]:
     return line
 
 
-def _names(what: str, given: str | Iterable[str]) -> tuple[str, ...]:
-    """The names; a text is one, not its letters."""
-    names = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
-    if not all(isinstance(name, str) for name in names):
-        raise UsageError(f"{what} is {given!r}: it must be a name or a list of names")
-    return names
+# ------------------------------------------------------------------------------------ score, verify
+def score(metric: str, *datasets: str, runs: Path_ = "runs", data: Sequence[Path_] = ()) -> pd.DataFrame:
+    """Return any metric on finished jobs, from their stored scores: nothing is trained.
+
+    Args:
+        metric: A metric of mlbench, or a function of ``sklearn.metrics``.
+        datasets: Names of data sets; all by default.
+        runs: Folder where finished jobs are kept.
+        data: Where to find the labels: registered names or paths.
+
+    Raises:
+        MlbenchError: No such metric or data set.
+    """
+    asked = [DatasetRequest(name=os.fspath(name)) for name in data]
+    lines = []
+    for (name, board_id), rows in score_boards(find_metric(metric), Ledger(Path(runs)), datasets, asked):
+        lines += [{"dataset": name, "board_id": board_id, **vars(row)} for row in rows]
+    return pd.DataFrame(lines)
 
 
-def _seeds(given: Iterable[int]) -> tuple[int, ...]:
-    """The seeds, as the command takes them."""
-    try:
-        seeds = tuple(operator.index(seed) for seed in given)
-    except TypeError:
-        seeds = ()
-    if not seeds or min(seeds) < 0:
-        raise UsageError(f"seeds is {given!r}: it must be a list of whole numbers from 0 on, such as [0, 1]")
-    return seeds
+def score_boards(
+    metric: Metric,
+    ledger: Ledger,
+    datasets: Sequence[str] = (),
+    data: Sequence[DatasetRequest] = (),
+    *,
+    progress: MakeProgress = silent,
+    note: Callable[[str], None] = lambda line: None,
+) -> list[tuple[tuple[str, str], list[Scored]]]:
+    """Return the metric of every job, for each board by (name of the data set, id of the board).
+
+    Args:
+        metric: What to compute.
+        ledger: Where the scores are.
+        datasets: Names of data sets; all by default.
+        data: Where to find the labels.
+        progress: Told (data set, done, total) while a data set is made.
+        note: Told, a line each, what is left out.
+    """
+    found = chosen_boards(ledger, datasets)
+    finder = DatasetFinder(discover(), data, progress)
+    return [(key, rescore(metric, records, ledger, finder, note)) for key, records in found.items()]
 
 
-def _budget(given: Mapping[str, Any]) -> Budget:
-    """The budget of these options. A job's id knows 600 from 600.0, so that each number is made of its kind."""
-    budget = Budget(**given)
-    numbers: dict[str, Any] = {}
-    for name, kind in (("n_trials", int), ("timeout", float), ("trial_timeout", float), ("memory_limit", int)):
-        value = getattr(budget, name)
-        try:
-            numbers[name] = kind(value)
-        except (TypeError, ValueError, OverflowError):
-            numbers[name] = None
-        if numbers[name] is None or numbers[name] != value or math.isinf(numbers[name]):
-            raise UsageError(f"{name} is {value!r}: it must be a {'whole ' * (kind is int)}number")
-    return check_budget(replace(budget, **numbers))
+@dataclass(kw_only=True)
+class Verification:
+    """What was checked.
+
+    Attributes:
+        runs: By runs folder, what was found there.
+        boards: By board, its number of rows.
+        rows_recomputed: Whether the rows of boards were computed anew.
+        differences: One line for each difference, with the path of the file.
+    """
+
+    runs: dict[Path, Verified] = field(default_factory=dict)
+    boards: dict[Path, int] = field(default_factory=dict)
+    rows_recomputed: bool = False
+    differences: list[str] = field(default_factory=list)
 
 
-def _with_datasets(catalog: Catalog, datasets: Sequence[Dataset]) -> Catalog:
-    """The catalog, in which these data sets are known by their names."""
-    origin = PluginSource(plugin=CORE, version=__version__, entry_point="builtins")
-    given = {
-        dataset.name: PluginEntry(
-            spec=DatasetSpec(name=dataset.name, summary="Given from Python", load=partial(_same, dataset)),
-            origin=origin,
-        )
-        for dataset in datasets
-    }
-    return replace(catalog, datasets={**catalog.datasets, **given})
+def verify(
+    paths: Sequence[Path],
+    compared: Sequence[Path] = (),
+    data: Sequence[DatasetRequest] = (),
+    *,
+    progress: MakeProgress = silent,
+) -> Verification:
+    """Recompute finished jobs and boards from what they were made of.
+
+    Args:
+        paths: Runs folders, boards (CSV), or folders of boards.
+        compared: Runs folders to compute the rows of boards from; those among ``paths`` by default.
+        data: Where to find the labels.
+        progress: Told (data set, done, total) while a data set is made.
+
+    Raises:
+        UsageError: A path is none of these.
+    """
+    runs, csvs = _sorted_out(paths)
+    for folder in compared:
+        if not is_runs(folder):
+            raise UsageError(f"{folder}: no finished jobs: a runs folder has a folder jobs in it")
+    finder = DatasetFinder(discover(), data, progress)
+    result = Verification()
+    for folder in runs:
+        result.runs[folder] = verify_runs(folder, finder)
+        result.differences += result.runs[folder].differences
+    at_hand = tuple(compared) or tuple(runs)
+    records = whole_records(at_hand) if at_hand else None
+    result.rows_recomputed = records is not None
+    for path in csvs:
+        result.boards[path], lines = verify_board(path, records)
+        result.differences += lines
+    return result
 
 
-def _same(dataset: Dataset) -> Dataset:
-    return dataset
-
-
-def _frame(boards: Iterable[Sequence[Row]]) -> Leaderboard:
-    numbered = [(number, row) for number, rows in enumerate(boards) for row in rows]
-    frame = Leaderboard([row for _, row in numbered], columns=list(COLUMNS))
-    if numbered and numbered[-1][0]:
-        frame.attrs[BOARDS] = {label: number for label, (number, _) in enumerate(numbered)}
-    for name in COLUMNS:
-        if name not in TEXT:
-            frame[name] = pd.to_numeric(frame[name].replace("", None))
-    return frame
-
-
-def _as_row(values: dict[Any, Any]) -> Row:
-    row = {}
-    for name, value in values.items():
-        whole = isinstance(value, float) and name.startswith(("n_", "rank")) and value == value
-        row[name] = "" if value is None or value != value else str(int(value)) if whole else str(value)
-    return row
+def _sorted_out(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Runs folders, and CSV files of boards."""
+    runs: list[Path] = []
+    csvs: list[Path] = []
+    for path in paths:
+        if is_runs(path):
+            runs.append(path)
+        elif path.is_file() and path.suffix == ".csv":
+            csvs.append(path)
+        elif path.is_dir() and (found := sorted(path.glob("*.csv"))):
+            csvs += found
+        else:
+            raise UsageError(f"{path}: neither a runs folder, nor a board's CSV, nor a folder of boards")
+    return runs, csvs

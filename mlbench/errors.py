@@ -1,19 +1,19 @@
-"""The exceptions of mlbench.
+"""The exceptions that mlbench raises.
 
 ::
 
-    MlbenchError                 expected: printed as one line, never as a traceback
-    ├── UsageError               a name, an option or a machine that does not fit         exit 2
-    │   └── UnknownName          no such model, data set or feature; suggests near ones
-    ├── DataError                data that cannot be read, or are not what they must be   exit 2
-    ├── PluginError              a plugin breaks the contract
-    │   ├── NameClash            two plugins offer one name; names both
-    │   └── InvalidScores        a scorer returned something that cannot be ranked
-    └── LedgerError              a record that cannot be read or written                  exit 2
+    MlbenchError                 expected: printed as one line, without a traceback
+    ├── UsageError               invalid arguments, or a machine that lacks what they need   exit 2
+    │   └── UnknownName          no such model, data set or features; suggests close matches
+    ├── DataError                data that cannot be read or are invalid                     exit 2
+    ├── PluginError              a plugin breaks its contract
+    │   ├── NameClash            two plugins register the same name; the message gives both
+    │   └── InvalidScores        a score function returned scores that cannot be ranked
+    └── LedgerError              a record that cannot be read or written                     exit 2
 
-    TrialPruned                  no error: raised by ``FitContext.report`` to end a hopeless trial
+    TrialPruned                  not an error: raised by ``FitContext.report`` to stop a pruned trial
 
-Everything else that is raised is a bug of mlbench and shows its traceback.
+Any other exception is a bug in mlbench and shows its traceback.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ import difflib
 from collections.abc import Iterable
 
 MOST_NAMES = 20
-"""How many known names an error lists."""
+"""How many known names an error message lists at most."""
 
 
 def one_line(text: object, longest: int = 300) -> str:
-    """``text`` as one line that is safe to print: no line ends, no control or direction characters."""
+    """Return ``text`` as a single line that is safe to print: no newlines, control or direction characters."""
     words = " ".join(str(text).split())
     line = "".join(character for character in words if character.isprintable())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 class MlbenchError(Exception):
-    """Base of all expected errors; the message is one line: what, where, what to do."""
+    """Base class of all expected errors. The message is one line: what went wrong, where, and what to do."""
 
 
 class UsageError(MlbenchError):
-    """What was asked for does not exist or does not fit."""
+    """The request names something that does not exist, or combines what does not go together."""
 
 
 class UnknownName(UsageError):  # noqa: N818
-    """A name that no plugin registered."""
+    """No plugin registered this name."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
@@ -49,29 +49,29 @@ class UnknownName(UsageError):  # noqa: N818
         shown = ", ".join(known[:MOST_NAMES]) + (
             f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
         )
-        advice = f"did you mean {near[0]!r}?" if near else f"there are: {shown or 'none'}"
+        advice = f"did you mean {near[0]!r}?" if near else f"available: {shown or 'none'}"
         super().__init__(f"no {kind} {name!r}: {advice}{hint}")
 
 
 class DataError(MlbenchError):
-    """Data that cannot be read, or that are not multi-label data."""
+    """The data cannot be read, or are not valid multi-label data."""
 
 
 class PluginError(MlbenchError):
-    """A plugin breaks the contract."""
+    """A plugin breaks its contract."""
 
 
 class NameClash(PluginError):  # noqa: N818
-    """Two plugins offer the same name."""
+    """Two plugins register the same name."""
 
 
 class InvalidScores(PluginError):  # noqa: N818
-    """Scores that cannot be ranked: wrong type, wrong shape, NaN or infinite."""
+    """Scores cannot be ranked: they have the wrong type or shape, or are NaN or infinite."""
 
 
 class LedgerError(MlbenchError):
-    """A record that cannot be read or written."""
+    """A record cannot be read or written."""
 
 
 class TrialPruned(Exception):  # noqa: N818 - Optuna's own name for it
-    """The trial is hopeless by what it reported so far; let it pass through ``fit``."""
+    """The pruner stopped the trial because of the scores it reported; do not catch this in ``fit``."""

@@ -13,19 +13,19 @@ from mlbench.data.audit import Audit, LabelStatistics, audit
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats import ReadOptions
 from mlbench.data.near_duplicates import NEAR, NearRepeats
-from mlbench.execution.plan import DatasetRequest, load
 from mlbench.plugins.catalog import discover
+from mlbench.plugins.datasets import DatasetRequest, load
 
 NAMED = 3
-"""Labels and features that are named where several are counted."""
-STATISTICS = ("Part", "Rows", "Cardinality", "Density", "Label sets", "MeanIR", "SCUMBLE", "Labels left out of MeanIR")
+"""How many labels or features are named where several are counted."""
+STATISTICS = ("Split", "Rows", "Cardinality", "Density", "Label sets", "MeanIR", "SCUMBLE", "Labels not in MeanIR")
 
 
 @click.command("audit")
 @click.argument("dataset")
 @table_options
 def audit_command(dataset: str, labels: tuple[str, ...], groups: str | None, split: str | None) -> None:
-    """Check a split: repeated rows, shared groups, labels and features that say nothing."""
+    """Check the splits of a data set: duplicate rows, shared groups, and constant labels or features."""
     asked = DatasetRequest(name=dataset, options=ReadOptions(labels=labels, groups=groups, split=split))
     with making() as progress:
         loaded = load(asked, discover(), progress=progress)
@@ -39,24 +39,29 @@ def audit_command(dataset: str, labels: tuple[str, ...], groups: str | None, spl
 
 
 def findings(dataset: Dataset, found: Audit) -> list[tuple[str, str]]:
-    """Each check with what it found, ``none`` where that is nothing."""
+    """Return each check with its result, ``none`` if nothing was found."""
     parts = [part for part, _ in dataset.parts()]
     pairs = [("train", "train"), *((part, first) for i, part in enumerate(parts) for first in parts[:i])]
     repeats = {(entry.part, entry.earlier): entry for entry in found.repeats}
     lines = []
     for part, earlier in pairs:
         entry = repeats.get((part, earlier))
-        where = f"rows of {part} that stand in {earlier} too" if part != earlier else f"rows repeated within {part}"
-        lines.append((where, f"{entry.rows:,}, {entry.other_labels:,} with other labels" if entry else "none"))
-    lines += [(f"near repeats in {entry.part}", _near(entry)) for entry in found.near]
+        where = f"rows of {part} that also occur in {earlier}" if part != earlier else f"duplicate rows within {part}"
+        lines.append((where, f"{entry.rows:,}, {entry.other_labels:,} with different labels" if entry else "none"))
+    lines += [(f"near-duplicates in {entry.part}", _near(entry)) for entry in found.near]
     if all(split.groups is None for _, split in dataset.parts()):
-        lines.append(("groups in two parts", "there are no groups"))
+        lines.append(("groups in two splits", "the data set has no groups"))
     else:
         shared = [f"{e.groups:,} of {e.earlier} in {e.part} ({e.rows:,} rows)" for e in found.shared_groups]
-        lines.append(("groups in two parts", ", ".join(shared) or "none"))
-    lines.append(("twins known", f"{found.twins:,} (leave them out: --drop-twins)" if found.twins else "none"))
+        lines.append(("groups in two splits", ", ".join(shared) or "none"))
+    lines.append(
+        (
+            "other versions of earlier groups",
+            f"{found.twins:,} (drop them with --drop-twins)" if found.twins else "none known",
+        )
+    )
     lines.append(("labels without a positive", _by_part(found.never, dataset.label_names)))
-    lines.append(("labels that every row has", _by_part(found.always, dataset.label_names)))
+    lines.append(("labels that are positive in every row", _by_part(found.always, dataset.label_names)))
     equal = [f"{dataset.label_names[a]} = {dataset.label_names[b]}" for a, b in found.first_identical]
     lines.append(("pairs of identical labels", _some(found.identical_labels, equal)))
     for check, columns in (
@@ -72,9 +77,9 @@ def findings(dataset: Dataset, found: Audit) -> list[tuple[str, str]]:
 def _near(entry: NearRepeats) -> str:
     count = f"{entry.rows:,}" if entry.rows else "none"
     if (entry.looked_at, entry.against) == (entry.of, entry.of_earlier):
-        return f"{count} (similarity {NEAR} or more, standardised)"
-    sample = f"{entry.looked_at:,} of {entry.of:,} rows with {entry.against:,} of {entry.of_earlier:,} earlier ones"
-    return f"{count} (similarity {NEAR} or more, standardised; only {sample} compared)"
+        return f"{count} (similarity of standardised rows at least {NEAR})"
+    sample = f"{entry.looked_at:,} of {entry.of:,} rows against {entry.against:,} of {entry.of_earlier:,} earlier rows"
+    return f"{count} (similarity of standardised rows at least {NEAR}; sampled: {sample})"
 
 
 def _by_part(columns: Mapping[str, Sequence[int]], names: Sequence[str]) -> str:
@@ -85,7 +90,7 @@ def _by_part(columns: Mapping[str, Sequence[int]], names: Sequence[str]) -> str:
 
 
 def _some(count: int, first: Sequence[str]) -> str:
-    """A count with the first few names."""
+    """Format a count with the first few names."""
     if not count:
         return "none"
     return f"{count:,} ({', '.join(first)}{', …' if count > len(first) else ''})"

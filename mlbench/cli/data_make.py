@@ -1,4 +1,4 @@
-"""``mlbench data make``, and what is shown while a data set is made."""
+"""``mlbench data make``, and the progress display for it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ import click
 
 from mlbench.data.formats import read_dataset
 from mlbench.errors import UsageError
-from mlbench.execution.executors import process_pool
-from mlbench.execution.process import usable_cpus
 from mlbench.plugins.catalog import PluginEntry, discover
 from mlbench.plugins.dataset_maker import home_of, make
 from mlbench.plugins.specs import DatasetSpec, Option
+from mlbench.plugins.worker_pool import process_pool
 
 LINES = 10
-"""How many lines of progress a log gets."""
+"""How many lines of progress a log gets in all."""
 
 
 @contextlib.contextmanager
 def making() -> Iterator[Callable[[str, int, int], None]]:
-    """A function that shows (data set, done, total): a bar on a terminal, plain lines in a log; on stderr."""
+    """Yield a function that shows (data set, done, total) on stderr: a bar on a terminal, else plain lines."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -52,28 +51,28 @@ def making() -> Iterator[Callable[[str, int, int], None]]:
     try:
         yield show
     finally:
-        if tasks:  # stopping what never started prints an empty line
+        if tasks:  # stopping a bar that never started prints an empty line
             bar.stop()
 
 
 class _Makers(click.Group):
-    """One command for each data set that can be made, with the knobs that its plugin declares."""
+    """A group with one command per data set that can be made, with the options its plugin declares."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of data sets."""
+        """List the names of the data sets that can be made."""
         return [name for name, entry in discover().datasets.items() if entry.spec.make is not None]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
-        """The command that makes the data set ``name``."""
+        """Return the command that makes the data set ``name``."""
         registered = discover().dataset(name)
         if registered.spec.make is None:
-            raise UsageError(f"data set {name!r} is not made: it is there, `mlbench run {name}`")
+            raise UsageError(f"data set {name!r} needs no making: use it with `mlbench run {name}`")
         return _command(registered)
 
 
 @click.group("make", cls=_Makers)
 def make_data() -> None:
-    """Make a data set on this machine, from what is installed or from files of yours."""
+    """Make a data set on this machine, from installed packages or from your own files."""
 
 
 def _command(registered: PluginEntry[DatasetSpec]) -> click.Command:
@@ -86,20 +85,20 @@ def _command(registered: PluginEntry[DatasetSpec]) -> click.Command:
         click.Option(
             ["-o", "--output"],
             type=click.Path(path_type=Path, file_okay=False),
-            help=f"The folder to write.  [default: where `mlbench run {spec.name}` looks]",
+            help=f"Folder to write to.  [default: where `mlbench run {spec.name}` finds it]",
         ),
         click.Option(
-            ["-j", "--jobs"], type=click.IntRange(min=1), help="Processes side by side.  [default: one a core]"
+            ["-j", "--jobs"], type=click.IntRange(min=1), help="Number of parallel processes.  [default: one per core]"
         ),
     ]
 
     def callback(output: Path | None, jobs: int | None, source: Path | None = None, **options: Any) -> None:
         changed = [option.name for option in spec.options if options[option.name] != option.default]
         if changed and output is None:
-            raise UsageError(f"--{_dashed(changed[0])} makes a data set of your own: say where with -o FOLDER")
+            raise UsageError(f"--{_dashed(changed[0])} changes the data set: choose a folder of its own with -o FOLDER")
         folder = output or home_of(spec)
         try:
-            with making() as show, process_pool(jobs or usable_cpus()) as executor:
+            with making() as show, process_pool(jobs) as executor:
                 make(
                     registered,
                     folder,
@@ -109,12 +108,12 @@ def _command(registered: PluginEntry[DatasetSpec]) -> click.Command:
                     progress=lambda done, total: show(spec.name, done, total),
                 )
         except KeyboardInterrupt:
-            click.echo("interrupted: run the same command again to go on where it stopped", err=True)
+            click.echo("interrupted: run the same command again to resume", err=True)
             raise
         for note in read_dataset(folder).notes:
             click.echo(note, err=True)
         click.echo(f"written: {folder}", err=True)
-        click.echo(f"run it: mlbench run {spec.name if output is None else output}", err=True)
+        click.echo(f"to use it: mlbench run {spec.name if output is None else output}", err=True)
 
     summary = spec.summary.rstrip(".") + "."
     return click.Command(spec.name, callback=callback, params=params, help=summary, short_help=summary)

@@ -1,4 +1,4 @@
-"""A group whose commands are imported when they are asked for: ``mlbench --version`` needs none of them."""
+"""A command group that imports its commands on demand, so that ``mlbench --version`` imports none."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import click
 
 
 class LateGroup(click.Group):
-    """A group that knows where its commands are, as ``module:name``."""
+    """A group that is given the location of each command as ``module:name``."""
 
     def __init__(self, *args: Any, late: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.late = late
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands, without importing any."""
+        """List the names of all commands, without importing any."""
         return sorted({*super().list_commands(ctx), *self.late})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported if it has not been yet."""
+        """Return the command of that name, importing it if necessary."""
         if cmd_name in self.late and cmd_name not in self.commands:
             module, _, name = self.late[cmd_name].partition(":")
             self.add_command(getattr(importlib.import_module(module), name), cmd_name)
@@ -30,7 +30,7 @@ class LateGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As every group, but for an unknown name look among all names, also those not imported yet."""
+        """Resolve a command; for an unknown name, suggest from all names, including those not imported yet."""
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:

@@ -14,7 +14,8 @@ from mlbench.cli.tables import show_board, show_tuning
 from mlbench.errors import UsageError
 from mlbench.reporting.best_per_label import best_of_labels
 from mlbench.reporting.best_per_label import to_csv as to_label_csv
-from mlbench.reporting.leaderboard import chosen_boards, leaderboard, to_csv
+from mlbench.reporting.board import chosen_boards, leaderboard
+from mlbench.reporting.board_csv import to_csv
 from mlbench.reporting.views import to_html, to_markdown
 
 WRITERS = {"csv": to_csv, "markdown": to_markdown, "html": to_html}
@@ -27,20 +28,24 @@ WRITERS = {"csv": to_csv, "markdown": to_markdown, "html": to_html}
     "--curves",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Draw the precision-recall curves of one board, train and test, to this .png or .svg too.",
+    help="Also draw the precision-recall curves of the board, on train and test (.png or .svg).",
 )
-@click.option("--tuning", is_flag=True, help="What tuning bought, instead: default and tuned, valid and test, edges.")
-@click.option("--per-label", is_flag=True, help="The best model of each label, instead, as CSV.")
+@click.option(
+    "--tuning",
+    is_flag=True,
+    help="Show instead what tuning gained, and which parameters ended at the edge of their range.",
+)
+@click.option("--per-label", is_flag=True, help="Print instead the best model for each label, as CSV.")
 @runs_option
 def leaderboard_command(
     datasets: tuple[str, ...], form: str, curves: Path | None, tuning: bool, per_label: bool, runs: Path
 ) -> None:
-    """Print the leaderboards of finished jobs: one for each data set and budget."""
+    """Print the leaderboards of finished jobs, one per data set and budget."""
     chosen = click.get_current_context().get_parameter_source("form") is not ParameterSource.DEFAULT
     given = {"--per-label": per_label, "--tuning": tuning, "--format": chosen}
     instead = [name for name in given if given[name]]
     if len(instead) > 1:
-        raise UsageError(f"{' and '.join(instead)} print different things: give one of them")
+        raise UsageError(f"{' and '.join(instead)} cannot be combined: give one of them")
     ledger = ReadLedger(runs)
     found = chosen_boards(ledger, datasets)
     if curves is not None:

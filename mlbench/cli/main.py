@@ -1,4 +1,4 @@
-"""The command ``mlbench``: its groups, and how errors end."""
+"""The ``mlbench`` command: its subcommands, and its exit codes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 import click
 
-from mlbench import __version__
 from mlbench.cli.lazy_group import LateGroup
 from mlbench.errors import MlbenchError
+from mlbench.results.version import __version__
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -31,11 +31,11 @@ COMMANDS = {
 @click.group(cls=LateGroup, late=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mlbench")
 def cli() -> None:
-    """Which multi-label classifier to trust, measured."""
+    """Benchmark multi-label classifiers."""
 
 
 def main() -> None:
-    """Run the command; expected errors are one line and an exit code, never a traceback."""
+    """Run the command. Expected errors print one line and set the exit code, without a traceback."""
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:

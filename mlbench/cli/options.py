@@ -17,28 +17,32 @@ runs_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
-    help="Where finished jobs, studies under way and cached features are kept.",
+    help="Folder for finished jobs, running studies and cached features.",
 )
 EXIT_DIFFERENCE = 3
-"""Of a check that found a difference."""
+"""The exit code of a check that found a difference."""
 data_option = click.option(
     "--data",
     multiple=True,
     metavar="DATASET",
-    help="Where to find the labels again: a registered name or a path, as for `run`; several times for several.",
+    help="Data set to take the labels from: a name or a path, as for `run` (repeatable).",
 )
 
 
 def table_options(command: Command) -> Command:
-    """``--labels``, ``--groups`` and ``--split``: which columns of a table are what."""
+    """Add ``--labels``, ``--groups`` and ``--split``, the column roles of a table."""
     for option in (
-        click.option("--split", metavar="COLUMN", help="Table: the column that says train, valid or test."),
-        click.option("--groups", metavar="COLUMN", help="Table: the column of what belongs together (a recording)."),
+        click.option("--split", metavar="COLUMN", help="Table only: column with train, valid or test."),
+        click.option(
+            "--groups",
+            metavar="COLUMN",
+            help="Table only: column that identifies groups of rows, such as recordings or patients.",
+        ),
         click.option(
             "--labels",
             metavar="COLUMNS",
             multiple=True,
-            help="Table: label columns: a name, names with commas between, or a pattern such as 'Class*'.",
+            help="Table only: label columns, as comma-separated names or a pattern such as 'Class*' (repeatable).",
         ),
     ):
         command = option(command)
@@ -46,14 +50,14 @@ def table_options(command: Command) -> Command:
 
 
 class Quantity(click.ParamType[Any]):
-    """A duration or an amount of memory, parsed by one of our functions."""
+    """A parameter type for durations and memory sizes."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name
         self.parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number; a usage error says what to write instead."""
+        """Parse the text; fail with a usage error that shows the expected form."""
         if not isinstance(value, str):
             return value
         try:

@@ -1,4 +1,4 @@
-"""``mlbench data plot``, and the figure of ``mlbench leaderboard --curves``."""
+"""``mlbench data plot``, and the plot of ``mlbench leaderboard --curves``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mlbench.cli.options import table_options
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
 from mlbench.evaluation.curves import read_curves
-from mlbench.execution.job import BASELINE
-from mlbench.execution.plan import DatasetRequest, load
 from mlbench.plugins.catalog import discover
-from mlbench.reporting.leaderboard import records_of_rows, shown_record
+from mlbench.plugins.datasets import DatasetRequest, load
 from mlbench.reporting.plots import Line, check_file, plot_curves, plot_dataset
-from mlbench.results.ledger import Ledger, Record
+from mlbench.reporting.row_records import records_of_rows, shown_record
+from mlbench.results.ledger import Ledger
+from mlbench.results.schema import BASELINE, Record
 
 
 @click.command()
@@ -28,11 +28,11 @@ from mlbench.results.ledger import Ledger, Record
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
     metavar="FILE",
-    help="The figure to write: .png or .svg.",
+    help="File to write (.png or .svg).",
 )
 @table_options
 def plot(dataset: str, output: Path, labels: tuple[str, ...], groups: str | None, split: str | None) -> None:
-    """Draw one row with its labels, and how often each label is."""
+    """Draw one row with its labels, and how frequent each label is."""
     check_file(output)
     asked = DatasetRequest(name=dataset, options=ReadOptions(labels=labels, groups=groups, split=split))
     with making() as progress:
@@ -42,34 +42,34 @@ def plot(dataset: str, output: Path, labels: tuple[str, ...], groups: str | None
 
 
 def plot_board(boards: Mapping[tuple[str, str], Sequence[Record]], ledger: Ledger, output: Path) -> None:
-    """Draw the curves of the one board, from its records and what lies beside them.
+    """Plot the curves of one board.
 
     Raises:
-        UsageError: Several boards, or no curves.
+        UsageError: There are several boards, or no curves.
     """
     check_file(output)
     names = sorted({name for name, _ in boards})
     if len(names) > 1:
-        raise UsageError(f"--curves draws one board, and there are {', '.join(names)}: name a DATASET")
+        raise UsageError(f"--curves plots one board, but there are several ({', '.join(names)}): name a DATASET")
     (name, _), records = max(boards.items(), key=lambda board: len(board[1]))
     if len(boards) > 1:
-        trials = records[0].job["budget"]["n_trials"]
+        trials = records[0].budget.n_trials
         click.echo(
-            f"{name} was run with {len(boards)} budgets: drawn is the one of {trials} trials and most jobs", err=True
+            f"{name} was run with {len(boards)} budgets: plotting that of {trials} trials, with the most jobs", err=True
         )
     shown = [record for record in map(shown_record, records_of_rows(records)) if record.status == "ok"]
     lines = []
     for record in shown:
-        label = f"{record.job['model']} · {record.job['features']}"
+        label = record.job.label
         curves = read_curves(ledger, record)
         if curves is None:
             where = ledger.jobs / record.id
-            click.echo(f"{label} has no curves, it is older than they are: delete {where} to run it again", err=True)
+            click.echo(
+                f"{label} has no curves because an older mlbench ran it: to run it again, delete {where}", err=True
+            )
             continue
-        lines.append(Line(name=label, curves=curves, floor=record.job["model"] == BASELINE))
+        lines.append(Line(name=label, curves=curves, baseline=record.job.model == BASELINE))
     if not lines:
-        raise UsageError(
-            f"no finished job of {name} in {ledger.root} has curves: delete its folder there and run again"
-        )
-    plot_curves(f"{name}: precision over recall", lines, output)
+        raise UsageError(f"no finished job of {name} in {ledger.root} has curves: delete the jobs and run them again")
+    plot_curves(f"{name}: precision-recall curves", lines, output)
     click.echo(f"written: {output}", err=True)

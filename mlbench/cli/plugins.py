@@ -14,12 +14,12 @@ from mlbench.plugins.catalog import discover
 
 @click.group()
 def plugins() -> None:
-    """The models, data sets and features that are installed."""
+    """List and show the installed models, data sets and features."""
 
 
 @plugins.command("list")
 def list_plugins() -> None:
-    """List what is installed, and what is broken and why."""
+    """List the installed plugins, and the broken ones with their errors."""
     catalog = discover()
     rows = [
         (kind, name, registered.origin.plugin, registered.origin.version, registered.spec.summary)
@@ -34,7 +34,7 @@ def list_plugins() -> None:
 @plugins.command()
 @click.argument("name")
 def info(name: str) -> None:
-    """All about one model, data set or feature set."""
+    """Show the details of a model, a data set or features."""
     catalog = discover()
     groups = (("model", catalog.models), ("data set", catalog.datasets), ("features", catalog.features))
     found = [(kind, known[name]) for kind, known in groups if name in known]

@@ -19,10 +19,10 @@ from mlbench.reporting.report import write_report
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
     metavar="DIR",
-    help="The folder to write index.html to; it needs no server and no network.",
+    help="Folder for index.html, which needs neither a server nor a network.",
 )
 @runs_option
 def report(datasets: tuple[str, ...], output: Path, runs: Path) -> None:
-    """Write a web page of finished jobs: boards, curves, labels, tuning, cost, environment."""
+    """Write an HTML report of finished jobs: boards, curves, labels, tuning, cost and environment."""
     written = write_report(ReadLedger(runs), output, datasets)
     click.echo(f"written: {written}", err=True)

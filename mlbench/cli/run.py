@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mlbench.api import boards_of, check_writable, run_jobs, write_boards
 from mlbench.cli.data_make import making
 from mlbench.cli.open_ledger import ReadLedger
 from mlbench.cli.options import Quantity, runs_option, table_options
@@ -18,56 +16,71 @@ from mlbench.cli.progress import Progress, describe_data, describe_plan
 from mlbench.cli.tables import show_board
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
-from mlbench.execution.executors import InlineExecutor, process_pool
-from mlbench.execution.job import Budget, Job
-from mlbench.execution.plan import DEMO, DEVICES, REFITS, DatasetRequest, Request, check_budget, plan
-from mlbench.execution.process import usable_cpus
-from mlbench.execution.scheduler import drive
+from mlbench.execution.plan import DEMO, DEVICES, REFITS, Request, check_budget, plan
 from mlbench.execution.suites import n_bytes, read_suite, seconds
 from mlbench.metrics import DIRECTIONS
 from mlbench.plugins.catalog import discover
-from mlbench.reporting.leaderboard import Row, board_key, leaderboard, to_csv, write_text
-from mlbench.reporting.replaced import replaced
-from mlbench.reporting.views import to_markdown
-from mlbench.results.ledger import Ledger, Record
+from mlbench.plugins.datasets import DatasetRequest
+from mlbench.results.ledger import Ledger
+from mlbench.results.schema import Budget
 
-INTERRUPTED = "interrupted: run the same command again to go on where it stopped"
+INTERRUPTED = "interrupted: run the same command again to resume"
+EXIT_USAGE = 2
 BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metric", "refit")
 
 
 @click.command()
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
 @click.option(
-    "-m", "--model", "models", multiple=True, metavar="MODEL", help="A model; several times for several. [default: all]"
+    "-m",
+    "--model",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    help="Model to run (repeatable). [default: all installed models]",
 )
 @click.option(
-    "-f", "--features", multiple=True, metavar="FEATURES", help="A representation; several times for several."
+    "-f",
+    "--features",
+    multiple=True,
+    metavar="FEATURES",
+    help="Features to run on (repeatable). [default: those of the data set]",
 )
-@click.option("--suite", type=click.Path(path_type=Path, dir_okay=False), help="A TOML file of data sets and options.")
+@click.option("--suite", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with data sets and options.")
 @table_options
-@click.option("--n-trials", type=int, help="Trials of each model, the defaults being the first. [default: 20]")
-@click.option("--timeout", type=Quantity("TIME", seconds), help="Tuning time of each model. [default: 10m]")
+@click.option("--n-trials", type=int, help="Number of trials per model; the first one uses the defaults. [default: 20]")
+@click.option("--timeout", type=Quantity("TIME", seconds), help="Tuning time per model. [default: 10m]")
 @click.option(
-    "--trial-timeout", type=Quantity("TIME", seconds), help="Time of one trial, and of the final fit. [default: 5m]"
+    "--trial-timeout",
+    type=Quantity("TIME", seconds),
+    help="Time limit for a trial, and for the final fit. [default: 5m]",
 )
-@click.option("--memory-limit", type=Quantity("SIZE", n_bytes), help="Memory of each model. [default: 8G]")
+@click.option("--memory-limit", type=Quantity("SIZE", n_bytes), help="Memory limit per model. [default: 8G]")
 @click.option(
     "--metric",
     type=click.Choice(sorted(DIRECTIONS)),
     metavar="NAME",
-    help="What tuning optimises. [default: average_precision_micro]",
+    help="Metric to optimise on the validation split. [default: average_precision_micro]",
 )
-@click.option("--refit", type=click.Choice(REFITS), help="What the final model is fitted on. [default: auto]")
 @click.option(
-    "--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="A seed; several times for several. [default: 0]"
+    "--refit",
+    type=click.Choice(REFITS),
+    help="Data for the final fit; auto refits on train+valid if valid was taken out of train. [default: auto]",
 )
-@click.option("--device", type=click.Choice(DEVICES), help="[default: auto, a GPU where there is one]")
 @click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Models that run side by side."
+    "--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Random seed (repeatable). [default: 0]"
 )
-@click.option("--limit", type=click.IntRange(min=2), metavar="ROWS", help="At most so many rows of each part.")
 @click.option(
-    "--drop-twins", is_flag=True, help="Without what valid and test share with an earlier part in another version."
+    "--device", type=click.Choice(DEVICES), help="Device to run on; auto uses a GPU if there is one. [default: auto]"
+)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Number of jobs to run in parallel."
+)
+@click.option("--limit", type=click.IntRange(min=2), metavar="ROWS", help="Use at most this many rows of each split.")
+@click.option(
+    "--drop-twins",
+    is_flag=True,
+    help="Drop validation and test groups that are other versions of groups in an earlier split.",
 )
 @runs_option
 @click.option(
@@ -75,10 +88,10 @@ BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metri
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("leaderboards"),
     show_default=True,
-    help="Where the CSV and the Markdown are written.",
+    help="Folder for the leaderboards (CSV and Markdown).",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would run, and how much of it is there already.")
-@click.option("--fail-fast", is_flag=True, help="Stop at the first model that fails.")
+@click.option("--dry-run", is_flag=True, help="List the jobs and how much of them is done, without running them.")
+@click.option("--fail-fast", is_flag=True, help="Stop after the first job that fails.")
 def run(
     datasets: tuple[str, ...],
     suite: Path | None,
@@ -89,14 +102,14 @@ def run(
     fail_fast: bool,
     **options: Any,
 ) -> None:
-    """Tune every model on DATASET, score each once on test, write a leaderboard.
+    """Tune every model on DATASET, score it once on test, and write a leaderboard.
 
-    DATASET is a registered name or a path; without one it is the built-in demo. What is finished is not
-    run again, and what was interrupted goes on where it stopped.
+    DATASET is the name of a registered data set or a path; the default is the built-in demo. Finished jobs are
+    skipped, and interrupted jobs are resumed.
     """
     catalog = discover()
     for broken in catalog.broken:
-        click.echo(f"warning: plugin {broken.origin} is left out: {broken.error}", err=True)
+        click.echo(f"warning: skipping plugin {broken.origin}: {broken.error}", err=True)
     try:
         with making() as progress_of_making:
             todo = plan(_request(datasets, suite, options), catalog, progress_of_making)
@@ -109,51 +122,37 @@ def run(
         describe_plan(todo, ledger)
         return
 
-    try:
-        leaderboards.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=leaderboards, prefix="."):
-            pass  # before hours of work, not after
-    except OSError as error:
-        what = f"{leaderboards}: cannot be written: {error.strerror or error}"
-        raise UsageError(f"{what}: name another folder with --leaderboards") from error
-    threads = max(1, usable_cpus() // jobs)
-    executor = InlineExecutor() if jobs == 1 else process_pool(jobs)
+    check_writable(leaderboards)
     missing = [job for job in todo if ledger.tidy(job.id) is None]
     try:
         with Progress(missing, ledger) as progress:
-            records = drive(todo, executor, ledger, threads=threads, on_done=progress.done, fail_fast=fail_fast)
-    except BaseException as error:
-        executor.shutdown(wait=False, cancel_futures=True)
-        for worker in multiprocessing.active_children():
-            worker.terminate()
-        if isinstance(error, KeyboardInterrupt):
-            click.echo(INTERRUPTED, err=True)
+            done = run_jobs(todo, ledger, jobs=jobs, on_done=progress.done, fail_fast=fail_fast)
+    except KeyboardInterrupt:
+        click.echo(INTERRUPTED, err=True)
         raise
-    executor.shutdown()
-
-    there = list(ReadLedger(runs).records())
-    for name, rows in _boards(todo, there).items():
-        if older := replaced(leaderboards / f"{name}.csv", rows, there, ledger):
-            click.echo(f"warning: {older}", err=True)
-        write_text(leaderboards / f"{name}.csv", to_csv(rows))
-        write_text(leaderboards / f"{name}.md", to_markdown(rows))
-        show_board(rows)
+    found = boards_of(todo, list(ReadLedger(runs).records()))
+    for warning in write_boards(found, leaderboards):
+        click.echo(f"warning: {warning}", err=True)
+    for name, board in found.items():
+        show_board(board)
         click.echo(f"written: {leaderboards / name}.csv and .md", err=True)
-    failed = [record for record in records if record.status != "ok"]
+    failed = [record for record in done.records if record.status != "ok"]
     for record in failed:
         where = ledger.jobs / record.id
-        what = f"{record.job['model']} on {record.dataset['name']}: {record.status}"
-        click.echo(f"{what}: see {where / 'log.txt'}; delete {where} to run it again", err=True)
-    sys.exit(1 if failed else 0)
+        what = f"{record.job.label} on {record.dataset.name}: {record.status}"
+        click.echo(f"{what}: see {where / 'log.txt'}; to run it again, delete {where}", err=True)
+    for line in done.lost:
+        click.echo(f"mlbench: {line}", err=True)
+    sys.exit(EXIT_USAGE if done.lost else 1 if failed else 0)
 
 
 def _request(datasets: tuple[str, ...], suite: Path | None, options: dict[str, Any]) -> Request:
-    """The options, over those of the suite, over the defaults."""
+    """Merge the settings: options override the suite, which overrides the defaults."""
     settings = read_suite(suite) if suite else {}
     if suite and datasets:
-        raise UsageError("name data sets or a --suite, not both")
+        raise UsageError("give either data sets or --suite, not both")
     if suite and any(options[name] for name in ("labels", "groups", "split")):
-        raise UsageError("--labels, --groups and --split stand in the suite's file, with their data set")
+        raise UsageError("--labels, --groups and --split cannot be combined with --suite: set them in the suite file")
     given = {name: value for name, value in options.items() if value not in (None, ())}
     chosen = settings | given
     read = ReadOptions(labels=options["labels"], groups=options["groups"], split=options["split"])
@@ -170,13 +169,3 @@ def _request(datasets: tuple[str, ...], suite: Path | None, options: dict[str, A
         limit=chosen.get("limit"),
         drop_twins=options["drop_twins"],
     )
-
-
-def _boards(jobs: list[Job], records: Sequence[Record]) -> dict[str, list[Row]]:
-    """The board of each data set: these jobs, and what else the ledger holds of same data and budget."""
-    rows = {}
-    for job in jobs:
-        if job.source.name not in rows:
-            mine = [record for record in records if board_key(record.job) == board_key(job.identity)]
-            rows[job.source.name] = leaderboard(mine, preferred={job.id for job in jobs})
-    return rows

@@ -6,20 +6,16 @@ from pathlib import Path
 
 import click
 
+from mlbench.api import score_boards
 from mlbench.cli.data_make import making
 from mlbench.cli.open_ledger import ReadLedger
 from mlbench.cli.options import data_option, runs_option, table_options
 from mlbench.cli.tables import show_table
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
-from mlbench.evaluation.dataset_finder import Finder
-from mlbench.evaluation.rescoring import find_metric, rescore
-from mlbench.execution.plan import DatasetRequest
-from mlbench.plugins.catalog import discover
-from mlbench.reporting.leaderboard import chosen_boards
-from mlbench.reporting.views import ABSENT
-
-ARROWS = {"maximize": "↑", "minimize": "↓"}
+from mlbench.evaluation.rescoring import find_metric
+from mlbench.plugins.datasets import DatasetRequest
+from mlbench.reporting.views import ABSENT, ARROWS
 
 
 @click.command()
@@ -28,7 +24,7 @@ ARROWS = {"maximize": "↑", "minimize": "↓"}
     "--metric",
     required=True,
     metavar="NAME",
-    help="A figure of mlbench, or a function of sklearn.metrics; 'sklearn.metrics:NAME' for the latter in any case.",
+    help="Metric of mlbench or function of sklearn.metrics; write sklearn.metrics:NAME to force the latter.",
 )
 @runs_option
 @data_option
@@ -42,16 +38,12 @@ def score(
     groups: str | None,
     split: str | None,
 ) -> None:
-    """Any metric on finished jobs, from their stored scores: nothing is trained.
+    """Compute a metric on finished jobs from their stored scores, without training.
 
-    Metrics of decisions use the threshold of each record, which was fitted on valid.
+    Metrics of predictions use the threshold of each record, which was fitted on the validation split.
     """
     wanted = find_metric(metric)
-    ledger = ReadLedger(runs)
-    found = chosen_boards(ledger, datasets)
     read = ReadOptions(labels=labels, groups=groups, split=split)
-    with making() as progress:
-        finder = Finder(discover(), [DatasetRequest(name=name, options=read) for name in data], progress)
     said: set[str] = set()
 
     def note(line: str) -> None:
@@ -59,17 +51,18 @@ def score(
             said.add(line)
             click.echo(line, err=True)
 
-    arrow, shown = ARROWS[wanted.direction], False
-    for (name, _), records in found.items():
-        rows = rescore(wanted, records, ledger, finder, note)
+    asked = [DatasetRequest(name=name, options=read) for name in data]
+    with making() as progress:
+        found = score_boards(wanted, ReadLedger(runs), datasets, asked, progress=progress, note=note)
+    arrow = ARROWS[wanted.direction]
+    header = ("Model", "Features", "Seed", f"valid {metric} {arrow}", f"test {metric} {arrow}")
+    for (name, _), rows in found:
         if rows:
-            shown = True
-            header = ("Model", "Features", "Seed", f"valid {metric} {arrow}", f"test {metric} {arrow}")
             cells = [(row.model, row.features, str(row.seed), _text(row.valid), _text(row.test)) for row in rows]
-            title = f"{name} (--n-trials {records[0].job['budget']['n_trials']})"
+            title = f"{name} (--n-trials {rows[0].n_trials})"
             show_table(header, cells, title=title, text=("Model", "Features"))
-    if not shown:
-        raise UsageError(f"--metric {metric}: no job could be scored")
+    if not any(rows for _, rows in found):
+        raise UsageError(f"--metric {metric} could not be computed for any job")
 
 
 def _text(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Tables on stdout: drawn on a terminal, Markdown or plain columns in a pipe."""
+"""Tables on stdout: formatted for a terminal, or as Markdown or plain columns for a pipe."""
 
 from __future__ import annotations
 
@@ -8,67 +8,72 @@ from collections.abc import Sequence
 
 import click
 
+from mlbench.errors import one_line
 from mlbench.evaluation.calibration import CALIBRATED
-from mlbench.reporting.leaderboard import Row, records_of_rows, shown_record
-from mlbench.reporting.views import HEADER, TEXT_COLUMNS, cells, footnotes, to_markdown, warnings
-from mlbench.results.ledger import Record
+from mlbench.reporting.board import MICRO, Board
+from mlbench.reporting.row_records import records_of_rows, shown_record, sign_of
+from mlbench.reporting.views import TEXT_COLUMNS, cells, footnotes, header_of, to_markdown, warnings
+from mlbench.results.schema import Record
 
 WIDE = 100
-"""Columns of a terminal from which on the whole board is drawn."""
-LEFT_OUT_WHEN_NARROW = ("Trials", "Predict", "Peak memory")
+"""The terminal width at or above which all columns of a board are shown."""
+HIDDEN_WHEN_NARROW = ("Trials", "Predict", "Peak memory")
 
 
-def show_board(rows: Sequence[Row]) -> None:
-    """A leaderboard, as a table on a terminal and as Markdown in a pipe."""
+def show_board(board: Board) -> None:
+    """Show a leaderboard as a table on a terminal, as Markdown in a pipe."""
     if not sys.stdout.isatty():
-        click.echo(to_markdown(rows))
+        click.echo(to_markdown(board))
         return
     narrow = shutil.get_terminal_size().columns < WIDE
-    kept = [position for position, name in enumerate(HEADER) if not (narrow and name in LEFT_OUT_WHEN_NARROW)]
-    shown = [[cells(row)[position] for position in kept] for row in rows]
-    header = [HEADER[position] for position in kept]
-    show_table(header, shown, title=rows[0]["dataset"] if rows else "", text=TEXT_COLUMNS)
-    for note in warnings(rows) + footnotes(rows):
-        click.echo(f"  {note}")
+    whole = header_of(board)
+    kept = [position for position, name in enumerate(whole) if not (narrow and name in HIDDEN_WHEN_NARROW)]
+    shown = [[cells(board, row)[position] for position in kept] for row in board.rows]
+    show_table([whole[position] for position in kept], shown, title=board.dataset, text=TEXT_COLUMNS)
+    for note in warnings(board) + footnotes(board):
+        click.echo(f"  {one_line(note, len(note) + 1)}")
 
 
 def show_tuning(records: Sequence[Record]) -> None:
-    """What tuning bought: a line for each row of the board, of the seed that stands for it."""
+    """Show what tuning gained: a line for each row of the board, of the seed that stands for it."""
+    metric = records[0].budget.metric
+    name = "micro AP" if metric == MICRO else metric
     header = (
         "Model",
         "Features",
-        "Default",
+        f"Default {name}",
         "Tuned",
         "Test",
-        "Calibrated",
+        "Calibrated micro AP",
         "Valid - test",
         "Expected best of 5",
         "of 10",
-        "At an edge",
+        "At the edge",
     )
     shown = [record for record in map(shown_record, records_of_rows(records)) if record.status == "ok"]
-    shown.sort(key=lambda record: -(record.figures["test"]["average_precision_micro"] or 0.0))
+    sign = sign_of(metric)
+    shown.sort(key=lambda record: -sign * (record.value("test", metric) or 0.0))
     rows = []
     for record in shown:
-        valid, test = (record.figures[part]["average_precision_micro"] for part in ("valid", "test"))
-        expected = record.tuning.get("expected_best", [])
-        edges = record.tuning.get("at_edge", {})
+        valid, test = record.value("valid", metric), record.value("test", metric)
+        expected, edges = record.tuning.expected_best, record.tuning.at_edge
         rows.append(
             (
-                *(record.job["model"], record.job["features"], _plain(record.default_average_precision_micro)),
-                *(_plain(valid), _plain(test), _plain(record.figures["test"].get(CALIBRATED))),
+                *(record.job.model, record.job.features, _plain(record.default_value)),
+                *(_plain(valid), _plain(test), _plain(record.value("test", CALIBRATED))),
                 "" if valid is None or test is None else f"{valid - test:+.4f}",
                 *(_plain(expected[m - 1]) if len(expected) >= m else "" for m in (5, 10)),
-                ", ".join(f"{name} ({record.best_params[name]:.3g}, {end})" for name, end in edges.items())
+                ", ".join(f"{param} ({record.best_params[param]:.3g}, {end})" for param, end in edges.items())
                 if record.best_params
                 else "",
             )
         )
-    name, metric = records[0].dataset["name"], records[0].job["budget"]["metric"]
-    show_table(header, rows, title=str(name), text=("Model", "Features", "At an edge"))
-    click.echo("Default, tuned and test are micro AP; default and tuned on valid. Calibrated: that of test when each")
-    click.echo("label's scores are calibrated on valid; far above Test, scores of labels are not on one scale.")
-    click.echo(f"Expected best: {metric} on valid of the best of so many of the trials, whichever they had been.")
+    title = records[0].dataset.name
+    show_table(header, rows, title=title, text=("Model", "Features", "At the edge"))
+    click.echo(f"Default and tuned are {name} on the validation split, Test is {name} on test. Calibrated is micro AP")
+    click.echo("on test after each label's scores were calibrated on the validation split: if it is far above the")
+    click.echo("micro AP of test, the scores of labels are not on one scale. Expected best is the mean value, on the")
+    click.echo("validation split, of the best of so many trials, over all ways to choose them.")
 
 
 def _plain(value: float | None) -> str:
@@ -78,7 +83,7 @@ def _plain(value: float | None) -> str:
 def show_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", text: Sequence[str] | None = None
 ) -> None:
-    """Columns with a header; those in ``text`` (by default all) to the left, others to the right."""
+    """Print a table with a header; columns in ``text`` (by default all) are left-aligned, others right-aligned."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -1,1 +1,1 @@
-"""Data: what multi-label data are, how they are read, split and cached."""
+"""Multi-label data: how they are represented, read, split and cached."""

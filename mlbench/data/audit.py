@@ -1,7 +1,7 @@
-"""What to know of a split before trusting a figure on it: rows, groups, labels and features that mislead.
+"""Audit of a data set's splits: rows, groups, labels and features that make scores misleading.
 
-Nothing here judges or changes data: every function counts, exactly and in blocks of bounded memory.
-Near repeats, where each row would have to be compared with each, are in ``mlbench.data.near_duplicates``.
+The functions here only count, exactly and in blocks of bounded memory; they neither judge nor change data.
+Near-duplicates, which take pairwise comparisons, are in ``mlbench.data.near_duplicates``.
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbench.data.cache import row_hashes
 from mlbench.data.dataset import Dataset, Matrix, Split, blocks, is_sparse
+from mlbench.data.duplicates import row_hashes
 from mlbench.data.near_duplicates import NearRepeats, cell_blocks, near_repeats
 
 PAIRS_NAMED = 3
+"""How many pairs of identical labels are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelStatistics:
-    """How many labels rows have, and how uneven the labels are; see ``label_statistics``.
+    """How many labels rows have and how imbalanced the labels are; see ``label_statistics``.
 
     Attributes:
-        rows: How many rows.
-        cardinality: Labels a row, on average.
-        density: Cardinality over the number of labels, 0 to 1.
-        label_sets: How many different sets of labels there are, the empty one included.
+        rows: The number of rows.
+        cardinality: The mean number of labels per row.
+        density: The cardinality divided by the number of labels, 0 to 1.
+        label_sets: The number of distinct label sets, including the empty one.
         mean_imbalance_ratio: MeanIR, at least 1; None without any positive.
         scumble: SCUMBLE, 0 to 1.
-        without_positive: Labels without a positive, which MeanIR leaves out.
+        without_positive: The number of labels without a positive, which MeanIR leaves out.
     """
 
     rows: int
@@ -47,15 +48,15 @@ class LabelStatistics:
 
 @dataclass(frozen=True, kw_only=True)
 class Repeats:
-    """Rows whose features stand elsewhere too, cell by cell.
+    """Rows of one split whose features also occur, exactly, in another one.
 
     Attributes:
-        part: Where the rows are.
-        earlier: Where their features stand too; ``part`` itself for rows that stand there twice or more,
-            each of them counted.
-        rows: How many.
-        other_labels: How many of them have labels that none of the copies in ``earlier`` has; within a
-            part, how many have a copy with other labels.
+        part: The split that has the rows.
+        earlier: The split that has their copies; equal to ``part`` for duplicates within a split, each of
+            which is counted.
+        rows: The number of rows.
+        other_labels: How many of them have labels that no copy in ``earlier`` has; within a split, how many
+            have a copy with other labels.
     """
 
     part: str
@@ -66,7 +67,7 @@ class Repeats:
 
 @dataclass(frozen=True, kw_only=True)
 class SharedGroups:
-    """Groups that stand in two parts: how many, and how many rows of ``part`` they are."""
+    """The number of groups that occur in two splits, and of rows of ``part`` that belong to them."""
 
     part: str
     earlier: str
@@ -76,20 +77,21 @@ class SharedGroups:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What ``audit`` found; labels and features by their column numbers.
+    """The result of ``audit``; labels and features are given as column indices.
 
     Attributes:
-        repeats: Only where there are any.
-        near: One for each part but the first.
-        shared_groups: Only where there are any.
-        twins: How many twins are known, see ``Dataset.twins``.
-        never: By part, labels without a positive; only where there are any.
-        always: By part, labels that every row has; only where there are any.
-        identical_labels: How many pairs of labels have the same rows, those aside that no row or every row has.
+        repeats: Duplicate rows, one entry for each pair of splits that has any.
+        near: Near-duplicate rows, one entry for each split but the first.
+        shared_groups: Shared groups, one entry for each pair of splits that has any.
+        twins: The number of groups known to be other versions of earlier ones; see ``Dataset.twins``.
+        never: Labels without a positive, by split, for splits that have any.
+        always: Labels that are positive in every row, by split, for splits that have any.
+        identical_labels: The number of pairs of labels that are equal in every row, not counting constant
+            labels.
         first_identical: The first ``PAIRS_NAMED`` of these pairs.
-        constant: Features with the same value in all rows of train.
+        constant: Features that have the same value in all rows of train.
         constant_but_in_test: Those of them that have another value somewhere in test.
-        statistics: By part, and of all parts together as ``all``.
+        statistics: Label statistics by split, and under ``all`` those of all splits together.
     """
 
     repeats: tuple[Repeats, ...]
@@ -106,7 +108,7 @@ class Audit:
 
 
 def audit(dataset: Dataset) -> Audit:
-    """All that this module counts, for one data set."""
+    """Run all checks on a data set."""
     parts = dict(dataset.parts())
     counts = {part: split.Y.sum(axis=0, dtype=np.int64) for part, split in parts.items()}
     never = {part: _columns(count == 0) for part, count in counts.items()}
@@ -137,19 +139,19 @@ def audit(dataset: Dataset) -> Audit:
 
 # ------------------------------------------------------------------------------------------- labels
 def label_statistics(labels: Sequence[NDArray[np.uint8]]) -> LabelStatistics:
-    """The usual figures of a multi-label data set.
+    """Compute the usual statistics of a multi-label data set.
 
-    MeanIR is the mean, over labels with a positive, of the imbalance ratio of a label: the count of the
-    most frequent label over its own (Charte, Rivera, del Jesus and Herrera, "Addressing imbalance in
+    MeanIR is the mean, over labels with a positive, of a label's imbalance ratio: the count of the most
+    frequent label divided by its own (Charte, Rivera, del Jesus and Herrera, "Addressing imbalance in
     multilabel classification: measures and random resampling algorithms", Neurocomputing 163, 2015).
     SCUMBLE is the mean over rows of 1 - G / A, where G and A are the geometric and the arithmetic mean of
-    the imbalance ratios of the row's labels; a row without labels counts as 0 (the same, "Dealing with
+    the imbalance ratios of the row's labels; a row without labels counts as 0 (the same authors, "Dealing with
     difficult minority labels in imbalanced mutilabel data sets", Neurocomputing 326-327, 2019; labels that
-    the row has not are left out of both means, as in ``R/measures.R`` of the R package mldr). Where labels
-    have no positive, recent versions of mldr take their ratio as 0 into MeanIR; here they are left out.
+    the row lacks are left out of both means, as in ``R/measures.R`` of the R package mldr). Recent versions
+    of mldr count labels without a positive as a ratio of 0 in MeanIR; here they are left out.
 
     Args:
-        labels: One or more arrays (n, k) with the same k, 0 or 1, taken together; n > 0.
+        labels: One or more arrays (n, k) of 0 and 1, with the same k and n > 0, treated as one.
     """
     k = labels[0].shape[1]
     rows = sum(len(Y) for Y in labels)
@@ -173,18 +175,18 @@ def label_statistics(labels: Sequence[NDArray[np.uint8]]) -> LabelStatistics:
         density=float(counts.sum() / rows / k),
         label_sets=len(sets),
         mean_imbalance_ratio=float(ratios[has].mean()) if has.any() else None,
-        scumble=max(0.0, scumble / rows),  # rounding can leave -1e-17 where all ratios are the same
+        scumble=max(0.0, scumble / rows),  # rounding can give -1e-17 where all ratios are equal
         without_positive=int(np.sum(~has)),
     )
 
 
 def identical_labels(labels: Sequence[NDArray[np.uint8]]) -> tuple[int, tuple[tuple[int, int], ...]]:
-    """How many pairs of columns are equal in all arrays, and the first ``PAIRS_NAMED`` of them.
+    """Count the pairs of equal columns, and return the first ``PAIRS_NAMED`` of them.
 
-    Columns that are 0 everywhere, or 1 everywhere, are left out: that is a fault of its own.
+    Constant columns are left out: the audit reports them separately.
 
     Args:
-        labels: Arrays (n, k) with the same k, 0 or 1, taken together.
+        labels: Arrays (n, k) of 0 and 1 with the same k, treated as one.
     """
     k = labels[0].shape[1]
     states = [hashlib.blake2b(digest_size=16) for _ in range(k)]
@@ -198,14 +200,14 @@ def identical_labels(labels: Sequence[NDArray[np.uint8]]) -> tuple[int, tuple[tu
     for column in np.flatnonzero((counts > 0) & (counts < sum(len(Y) for Y in labels))):
         alike.setdefault(states[column].digest(), []).append(int(column))
     found = sum(len(columns) * (len(columns) - 1) // 2 for columns in alike.values())
-    # The smallest pairs of each set are among its first columns, so that not all pairs have to be made.
+    # The first pairs of each set are among its first columns, so not all pairs have to be formed.
     first = sorted(pair for columns in alike.values() for pair in combinations(columns[: PAIRS_NAMED + 1], 2))
     return found, tuple(first[:PAIRS_NAMED])
 
 
 # --------------------------------------------------------------------------------------------- rows
 def _repeats(parts: dict[str, Split]) -> tuple[tuple[Repeats, ...], dict[str, NDArray[np.bool_]]]:
-    """Repeats across parts and within train, and which rows of each part stand in an earlier one."""
+    """Find duplicates across splits and within train, and mark the rows of each split that are in an earlier one."""
     found: list[Repeats] = []
     copied: dict[str, NDArray[np.bool_]] = {}
     seen: dict[str, dict[bytes, set[bytes]]] = {}
@@ -231,7 +233,7 @@ def _repeats(parts: dict[str, Split]) -> tuple[tuple[Repeats, ...], dict[str, ND
 
 
 def shared_groups(parts: dict[str, Split]) -> tuple[SharedGroups, ...]:
-    """For each two parts with groups in common, how many."""
+    """Count the shared groups of every two splits that have groups in common."""
     found = []
     for (earlier, first), (part, split) in combinations(parts.items(), 2):
         if first.groups is not None and split.groups is not None:
@@ -244,12 +246,12 @@ def shared_groups(parts: dict[str, Split]) -> tuple[SharedGroups, ...]:
 
 # ----------------------------------------------------------------------------------------- features
 def _first_row(X: Matrix) -> NDArray[np.float32]:
-    """Row 0, dense, of shape (d,)."""
+    """Return row 0 as a dense array of shape (d,)."""
     return np.asarray(X[0].toarray() if is_sparse(X) else X[0], dtype=np.float32).ravel()
 
 
 def _always_equal(X: Matrix, row: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which features of ``X`` (n, d) have in every row the value that they have in ``row`` (d,); shape (d,)."""
+    """Return a mask (d,) of the features that equal ``row`` (d,) in every row of ``X`` (n, d)."""
     n, d = X.shape
     if is_sparse(X):
         same = np.bincount(X.indices[(X.data == row[X.indices]) & (X.data != 0)], minlength=d)

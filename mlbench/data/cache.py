@@ -1,30 +1,32 @@
-"""What a job reads: one folder of plain ``.npy`` files per (data set, features), memory-mapped.
+"""The input of jobs: folders of plain, memory-mapped ``.npy`` files, one for each data set and one for its features.
 
-``X`` holds the rows of train, valid and test one after the other, so that train, valid and the two
-together (for the refit) are all views of one file. ``Y`` and ``groups`` end with valid: test labels
-are in no file that a job reads.
+``X`` holds the rows of train, valid and test in this order, so that train, valid and both together (for
+the refit) are views of one file. ``Y`` and ``groups`` stop after valid: no file that a job reads
+contains test labels.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from mlbench.data.dataset import Dataset, Matrix, Split, blocks, is_sparse
+from mlbench.data.complete import CompleteDataset
+from mlbench.data.dataset import Matrix, Split, blocks, is_sparse
 from mlbench.errors import DataError
 
 CSR_FIELDS = ("data", "indices", "indptr")
+Transform: TypeAlias = "Callable[[Matrix], Matrix]"
+"""From any block of rows (n, d) to their new features (n, d')."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,10 +34,10 @@ class JobData:
     """The rows that a job may see, memory-mapped and read-only.
 
     Attributes:
-        train: The train part.
-        valid: The valid part.
+        train: The training split.
+        valid: The validation split.
         both: Train and valid together, for the refit.
-        X_test: Test features; there are no test labels here.
+        X_test: The features of the test split, without its labels.
     """
 
     train: Split
@@ -44,28 +46,51 @@ class JobData:
     X_test: Matrix
 
 
-def write_job_data(dataset: Dataset, fit: Callable[[Matrix], Callable[[Matrix], Matrix]], folder: Path) -> Path:
-    """Compute features once and write them to ``folder``, unless they are there.
+def write_data(dataset: CompleteDataset, folder: Path) -> None:
+    """Write the features of all splits, and labels and groups of train and valid, unless they are there.
 
     Args:
-        dataset: With all three parts.
-        fit: From train's X to the transform of any block of rows.
+        dataset: The data set.
         folder: Written beside and renamed, so that it is whole or not there.
+
+    Raises:
+        OSError: The folder cannot be written.
     """
-    if folder.exists():
-        return folder
-    assert dataset.valid is not None
-    assert dataset.test is not None
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
-    try:
-        _write_matrix(dataset, fit(dataset.train.X), making)
+
+    def write(making: Path) -> None:
         seen = (dataset.train, dataset.valid)
+        write_matrix([split.X for _, split in dataset.parts()], _unchanged, making)
         np.save(making / "Y.npy", np.concatenate([split.Y for split in seen]))
         if all(split.groups is not None for split in seen):
             np.save(making / "groups.npy", np.concatenate([split.groups for split in seen if split.groups is not None]))
         sizes = {"n_train": len(dataset.train), "n_valid": len(dataset.valid), "n_test": len(dataset.test)}
         (making / "sizes.json").write_text(json.dumps(sizes))
+
+    _write_folder(folder, write)
+
+
+def write_features(data: JobData, transform: Transform, folder: Path) -> None:
+    """Write the transformed features of all splits to ``folder``, unless they are there.
+
+    Raises:
+        OSError: The folder cannot be written.
+        DataError: The transform gives something that models cannot use.
+    """
+    _write_folder(folder, lambda making: write_matrix([data.train.X, data.valid.X, data.X_test], transform, making))
+
+
+def _unchanged(X: Matrix) -> Matrix:
+    return X
+
+
+def _write_folder(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a folder beside ``folder``, and rename it into place."""
+    if folder.exists():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    try:
+        write(making)
         try:
             making.rename(folder)
         except OSError:
@@ -73,43 +98,60 @@ def write_job_data(dataset: Dataset, fit: Callable[[Matrix], Callable[[Matrix], 
                 raise
     finally:
         shutil.rmtree(making, ignore_errors=True)
-    return folder
 
 
-def _write_matrix(dataset: Dataset, transform: Callable[[Matrix], Matrix], folder: Path) -> None:
-    splits = [split for _, split in dataset.parts()]
-    if is_sparse(dataset.train.X):
-        parts = [_checked(transform(split.X), len(split)) for split in splits]
-        whole = sp.csr_matrix(sp.vstack(parts, format="csr"), dtype=np.float32)
+def write_matrix(parts: Sequence[Matrix], transform: Transform, folder: Path) -> None:
+    """Write the transformed rows of all parts, one after the other, dense or CSR as the transform gives them.
+
+    Raises:
+        OSError: A file cannot be written.
+        DataError: A block has another shape or kind than it must have, or values that are not finite.
+    """
+    out: NDArray[np.float32] | None = None
+    sparse: list[Any] = []
+    done, total = 0, sum(X.shape[0] for X in parts)
+    for X in parts:
+        for rows in blocks(X.shape[0]):
+            block = _checked(transform(X[rows]), rows.stop - rows.start)
+            if is_sparse(block) != bool(sparse) and done:
+                raise DataError("some blocks of rows were transformed into dense ones, others into sparse ones")
+            width = out.shape[1] if out is not None else sparse[0].shape[1] if sparse else block.shape[1]
+            if block.shape[1] != width:
+                raise DataError(
+                    f"a block of rows was transformed into {block.shape[1]} columns, the first one into {width}"
+                )
+            if is_sparse(block):
+                sparse.append(block)
+            else:
+                if out is None:
+                    shape = (total, block.shape[1])
+                    out = np.lib.format.open_memmap(folder / "X.npy", mode="w+", dtype=np.float32, shape=shape)
+                    _reserve(folder / "X.npy")
+                out[done : done + block.shape[0]] = block
+            done += block.shape[0]
+    if sparse:
+        whole = sp.csr_matrix(sp.vstack(sparse, format="csr"), dtype=np.float32)
         for field in CSR_FIELDS:
             np.save(folder / f"X-{field}.npy", getattr(whole, field))
         np.save(folder / "X-shape.npy", np.array(whole.shape))
-        return
-    out: NDArray[np.float32] | None = None
-    done, total = 0, sum(len(split) for split in splits)
-    for split in splits:
-        for rows in blocks(len(split)):
-            block = _checked(transform(split.X[rows]), rows.stop - rows.start)
-            if out is None:
-                shape = (total, block.shape[1])
-                out = np.lib.format.open_memmap(folder / "X.npy", mode="w+", dtype=np.float32, shape=shape)
-                _reserve(folder / "X.npy")
-            if block.shape[1] != out.shape[1]:
-                raise DataError(f"a block of rows became {block.shape[1]} columns wide, the first {out.shape[1]}")
-            out[done : done + len(block)] = block
-            done += len(block)
 
 
 def _reserve(file: Path) -> None:
-    """Room on disk for all of a file: a full disk is an OSError here, and would be a SIGBUS at the first write."""
+    """Reserve disk space for a whole file: a full disk raises OSError here, instead of SIGBUS at a later write."""
     with file.open("r+b") as stream:
         os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
 
 
 def _checked(block: Matrix, n_rows: int) -> Matrix:
-    """What a transform gave, in float32, if models can use it."""
+    """Return what a transform gave, in float32, if models can use it."""
+    if not (isinstance(block, np.ndarray) or is_sparse(block)):
+        raise DataError(
+            f"{n_rows} rows were transformed into a {type(block).__name__}, expected an array or a CSR matrix"
+        )
     if block.ndim != 2 or block.shape[0] != n_rows:
-        raise DataError(f"{n_rows} rows became an array of shape {block.shape}")
+        raise DataError(f"{n_rows} rows were transformed into an array of shape {block.shape}")
+    if is_sparse(block):
+        block = sp.csr_matrix(block)
     with np.errstate(over="ignore"):  # what is too large for float32 is infinite, and refused
         block = block.astype(np.float32)
     values = block.data if is_sparse(block) else block
@@ -118,61 +160,35 @@ def _checked(block: Matrix, n_rows: int) -> Matrix:
     return block
 
 
-def read_job_data(folder: Path) -> JobData:
-    """Map what ``write_job_data`` wrote."""
+def read_job_data(data: Path, features: Path | None = None) -> JobData:
+    """Map what ``write_data`` wrote into memory.
 
-    def mapped(name: str) -> Any:
-        return np.load(folder / name, mmap_mode="r", allow_pickle=False)
+    Args:
+        data: The folder of the data set.
+        features: The folder that ``write_features`` wrote; the data set's own features by default.
+    """
 
-    sizes = json.loads((folder / "sizes.json").read_text())
+    def mapped(file: Path) -> Any:
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+
+    sizes = json.loads((data / "sizes.json").read_text())
     n_train, n_seen = sizes["n_train"], sizes["n_train"] + sizes["n_valid"]
-    Y = mapped("Y.npy")
-    groups = mapped("groups.npy") if (folder / "groups.npy").exists() else None
+    Y = mapped(data / "Y.npy")
+    groups = mapped(data / "groups.npy") if (data / "groups.npy").exists() else None
+    folder = features or data
     X: Matrix
     if (folder / "X.npy").exists():
-        X = mapped("X.npy")
+        X = mapped(folder / "X.npy")
     else:
-        X = sp.csr_matrix(tuple(mapped(f"X-{field}.npy") for field in CSR_FIELDS), shape=tuple(mapped("X-shape.npy")))
+        arrays = tuple(mapped(folder / f"X-{field}.npy") for field in CSR_FIELDS)
+        X = sp.csr_matrix(arrays, shape=tuple(mapped(folder / "X-shape.npy")))
 
-    def part(start: int, stop: int) -> Split:
+    def split(start: int, stop: int) -> Split:
         return Split(X=X[start:stop], Y=Y[start:stop], groups=None if groups is None else groups[start:stop])
 
     return JobData(
-        train=part(0, n_train),
-        valid=part(n_train, n_seen),
-        both=part(0, n_seen),
+        train=split(0, n_train),
+        valid=split(n_train, n_seen),
+        both=split(0, n_seen),
         X_test=X[n_seen : n_seen + sizes["n_test"]],
     )
-
-
-def count_shared_rows(dataset: Dataset) -> dict[tuple[str, str], int]:
-    """How many rows of valid and test stand in an earlier part too, by (part, earlier part); only where any do."""
-    seen: dict[str, set[bytes]] = {}
-    shared = {}
-    for part, split in dataset.parts():
-        keys = row_hashes(split.X)
-        for earlier, known in seen.items():
-            if count := sum(key in known for key in keys):
-                shared[part, earlier] = count
-        seen[part] = set(keys)
-    return shared
-
-
-def row_hashes(X: Matrix | NDArray[np.uint8]) -> list[bytes]:
-    """16 bytes for each row of ``X`` (n, d), the same for the same values.
-
-    Zeros are alike, whatever their sign and whether CSR stores them.
-    """
-
-    def digest(*arrays: NDArray[np.generic]) -> bytes:
-        state = hashlib.blake2b(digest_size=16)
-        for array in arrays:
-            state.update(np.ascontiguousarray(array).data)
-        return state.digest()
-
-    if is_sparse(X):
-        X = sp.csr_matrix(X)
-        ends = zip(X.indptr[:-1], X.indptr[1:], strict=True)
-        filled = ((X.indices[a:b][X.data[a:b] != 0], X.data[a:b][X.data[a:b] != 0]) for a, b in ends)
-        return [digest(indices.astype(np.int64), data) for indices, data in filled]
-    return [digest(row + 0) for row in X]

@@ -22,35 +22,36 @@ Matrix: TypeAlias = "NDArray[np.float32] | sp.csr_matrix"
 """Features of shape (n, d): a C-contiguous float32 array (often memory-mapped) or float32 CSR."""
 
 SPLIT_SEED = 0
-"""Parts that a data set does not bring are dealt out with this seed, whatever the job's seed, so that
-all jobs share one test set."""
+"""The seed with which missing splits are taken out of train, whatever the seed of the job, so that all
+jobs share one test set."""
 VALID_SHARE = 0.2
 TEST_SHARE = 0.2
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 ROWS_PER_BLOCK = 4096
-"""Rows that are looked at together wherever a whole matrix would not fit into memory."""
+"""How many rows are processed at a time wherever a whole matrix might not fit into memory."""
 
 
 def is_sparse(X: Matrix) -> TypeGuard[Any]:
-    """Whether ``X`` is CSR."""
-    import scipy.sparse as sp  # late: longer to import than all of numpy, and not every command needs it
+    """Return whether ``X`` is a sparse matrix (CSR)."""
+    import scipy.sparse as sp  # imported late: slower to import than NumPy, and not every command needs it
 
     return bool(sp.issparse(X))
 
 
 def blocks(n: int, size: int = ROWS_PER_BLOCK) -> Iterator[slice]:
-    """Slices that cover ``range(n)``."""
+    """Yield slices of at most ``size`` that cover ``range(n)``."""
     return (slice(i, min(i + size, n)) for i in range(0, n, size))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """One part of a data set.
+    """The rows of one split of a data set: train, valid or test.
 
     Attributes:
         X: Features of shape (n, d), float32, dense or CSR. May be memory-mapped and read-only.
         Y: Labels of shape (n, k), uint8, 0 or 1.
-        groups: What rows belong together (a recording, a patient), integers of shape (n,), or None.
+        groups: Integers of shape (n,) that tell which rows belong together (one recording, one patient),
+            or None.
     """
 
     X: Matrix
@@ -61,14 +62,14 @@ class Split:
         return int(self.Y.shape[0])
 
     def take(self, rows: NDArray[np.intp]) -> Split:
-        """The given rows, copied."""
+        """Copy the given rows."""
         return Split(X=self.X[rows], Y=self.Y[rows], groups=None if self.groups is None else self.groups[rows])
 
     def hold_out(self, share: float, seed: int) -> tuple[Split, Split]:
-        """Two parts, the second with ``share`` of the rows: stratified by label, whole groups only.
+        """Split into two, the second with ``share`` of the rows, stratified by label and without dividing groups.
 
-        A model that calibrates or stops early by itself takes its rows from here when
-        ``FitContext.valid`` is None.
+        A model that needs rows of its own for calibration or early stopping takes them from here
+        when ``FitContext.valid`` is None.
         """
         rest, held = stratified_parts(self.Y, (1 - share, share), groups=self.groups, seed=seed)
         return self.take(rest), self.take(held)
@@ -76,22 +77,23 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """Multi-label data with names.
+    """A multi-label data set: its splits, and the names of labels and features.
 
     Attributes:
-        name: Short name, used for files: letters, digits, ``.``, ``_`` and ``-``.
-        train: The rows to learn from.
-        valid: The rows to tune on, or None: taken out of train.
-        test: The rows to score on, once, or None: taken out of train.
-        label_names: k names, all different.
-        feature_names: d names, or empty.
-        features: The feature sets that a run uses when none is asked for.
-        notes: What a reader should know, one line each: dropped columns, odd values.
-        valid_from_train: ``valid`` was taken out of the official train part, so that the final model
-            is fitted on both.
+        name: A short name that also names files: letters, digits, ``.``, ``_`` and ``-``.
+        train: The training split.
+        valid: The validation split, used for tuning. If None, it is taken out of train.
+        test: The test split, scored once. If None, it is taken out of train.
+        label_names: The k label names, all different.
+        feature_names: The d feature names, or empty.
+        features: The features that a run uses unless it is told otherwise.
+        notes: What a reader of the results should know, one line each, such as dropped columns.
+        warnings: What no reader of a board may overlook, one line each, such as that the data are made up.
+        valid_from_train: Whether ``valid`` was taken out of the official training split; if so, the final
+            model is fitted on both.
         citation: How to cite the data.
-        twins: Groups of valid or test that stand in an earlier part too, in another version: the same
-            work, played by someone else.
+        twins: Groups of valid or test that are other versions of groups in an earlier split, such as the
+            same work played by someone else.
     """
 
     name: str
@@ -102,24 +104,27 @@ class Dataset:
     feature_names: tuple[str, ...] = ()
     features: tuple[str, ...] = ("raw",)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     valid_from_train: bool = False
     citation: str = ""
     twins: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         if not FILE_NAME.fullmatch(self.name):
-            raise DataError(f"data set name {self.name!r}: use letters, digits, '.', '_' and '-', first no '.' or '-'")
+            raise DataError(
+                f"data set name {self.name!r}: use letters, digits, '.', '_' and '-'; do not start with '.' or '-'"
+            )
         d, k = self.train.X.shape[1], self.train.Y.shape[1]
         if len(set(self.label_names)) != len(self.label_names):
             twice = next(name for name in self.label_names if self.label_names.count(name) > 1)
-            raise DataError(f"{self.name}: two labels are called {twice!r}")
+            raise DataError(f"{self.name}: two labels are named {twice!r}")
         if len(self.label_names) != k or k == 0:
             raise DataError(f"{self.name}: {k} label columns, but {len(self.label_names)} label names")
         if d == 0:
-            raise DataError(f"{self.name}: there are no feature columns")
+            raise DataError(f"{self.name}: no feature columns")
         for part, split in self.parts():
             if not len(split):
-                raise DataError(f"{self.name}: the {part} part has no rows")
+                raise DataError(f"{self.name}: the {part} split has no rows")
             if split.X.shape != (len(split), d) or split.Y.shape[1] != k:
                 shapes = f"X {split.X.shape} and Y {split.Y.shape}"
                 raise DataError(f"{self.name}: {part} has {shapes}, but train has {d} features and {k} labels")
@@ -127,14 +132,14 @@ class Dataset:
                 raise DataError(f"{self.name}: {part} and train must both be dense or both be sparse")
 
     def parts(self) -> Iterator[tuple[str, Split]]:
-        """The parts that are there, as (name, split), in the order train, valid, test."""
+        """Yield the splits that exist as (name, split), in the order train, valid, test."""
         for name in ("train", "valid", "test"):
             split = getattr(self, name)
             if split is not None:
                 yield name, split
 
     def fingerprint(self) -> str:
-        """SHA-256 of the content: every cell, every label, every group, the label names."""
+        """Return the SHA-256 of the content: features, labels, groups, number of features and label names."""
         digest = hashlib.sha256(b"mlbench data 1\n")
 
         def add(key: str, array: NDArray[np.generic]) -> None:
@@ -155,7 +160,7 @@ class Dataset:
         return digest.hexdigest()
 
     def limited(self, rows: int) -> Dataset:
-        """At most ``rows`` rows of each part, evenly spaced, as a data set of its own."""
+        """Return a data set of its own with at most ``rows`` evenly spaced rows of each split."""
 
         def cut(split: Split | None) -> Split | None:
             if split is None or len(split) <= rows:
@@ -170,13 +175,15 @@ class Dataset:
         return replace(self, train=train, valid=valid, test=test, name=f"{self.name}-limit-{rows}")
 
     def without_twins(self) -> Dataset:
-        """Valid and test without ``twins``, as a data set of its own.
+        """Return a data set of its own whose valid and test splits lack the groups in ``twins``.
 
         Raises:
-            DataError: No twin is known, or nothing else would be left.
+            DataError: No such groups are known, or a split would be empty without them.
         """
         if not self.twins:
-            raise DataError(f"{self.name}: no twins are known here, so that there is nothing to drop")
+            raise DataError(
+                f"{self.name}: nothing to drop: no known groups are other versions of groups in an earlier split"
+            )
 
         def kept(split: Split | None) -> Split | None:
             if split is None or split.groups is None:
@@ -184,11 +191,14 @@ class Dataset:
             return split.take(np.flatnonzero(~np.isin(split.groups, sorted(self.twins))))
 
         valid, test = kept(self.valid), kept(self.test)
-        notes = (*self.notes, f"{len(self.twins)} groups with a twin in an earlier part are left out of valid and test")
+        notes = (
+            *self.notes,
+            f"{len(self.twins)} groups dropped from valid and test: other versions of groups in an earlier split",
+        )
         return replace(self, valid=valid, test=test, twins=frozenset(), notes=notes, name=f"{self.name}-no-twins")
 
     def with_all_parts(self) -> Dataset:
-        """The data set with a valid and a test part, taken out of train where it brings none."""
+        """Return the data set with all three splits, taking missing ones out of train."""
         if self.valid is not None and self.test is not None:
             return self
         shares = {
@@ -204,7 +214,8 @@ class Dataset:
         )
         notes = self.notes
         if self.test is None:
-            notes += (f"brings no test part: {TEST_SHARE:.0%} of its rows are taken for it, always the same",)
+            share = f"{100 * TEST_SHARE:.0f} %"
+            notes += (f"no test split of its own: {share} of the rows are held out, the same ones every time",)
         new = dict(zip(["train", *taken], (self.train.take(r) for r in rows), strict=True))
         return replace(
             self,
@@ -225,18 +236,18 @@ def make_split(
     feature_names: Sequence[str] = (),
     label_names: Sequence[str] = (),
 ) -> Split:
-    """A checked ``Split``: features finite float32, labels exactly 0 or 1, one group key a row.
+    """Make a ``Split`` from arrays, checking that features are finite and labels are 0 or 1.
 
     Args:
-        X: Features (n, d), anything numeric, dense or scipy sparse.
+        X: Features (n, d) of any numeric type, a NumPy array or a SciPy sparse matrix; stored as float32.
         Y: Labels (n, k), 0 or 1 in any type.
-        groups: One key a row, of any type that sorts; stored as integers.
-        where: The file, for error messages.
-        feature_names: For error messages.
-        label_names: For error messages.
+        groups: One key per row, of any type; stored as integers.
+        where: The file name, for error messages.
+        feature_names: Column names for error messages.
+        label_names: Column names for error messages.
 
     Raises:
-        DataError: One line that names the file, the row (from 0) and the column.
+        DataError: The data are invalid; the message names the file, the row (from 0) and the column.
     """
     labels = _check_labels(np.asarray(Y), where, label_names)
     features = _check_features(X, where, feature_names)
@@ -246,11 +257,11 @@ def make_split(
     if groups is not None:
         keys = np.asarray(groups)
         if keys.shape != (len(labels),):
-            raise DataError(f"{where}: {len(labels)} rows, but groups of shape {keys.shape}")
+            raise DataError(f"{where}: {len(labels)} rows, but groups have shape {keys.shape}")
         if keys.dtype.kind not in "iu":
             if keys.dtype.kind == "f" and not np.isfinite(keys).all():
                 raise DataError(f"{where}: row {int(np.argmin(np.isfinite(keys)))} has no group")
-            # Hashed, not numbered: the same key must be the same group in every part.
+            # Hashed instead of numbered: the same key must give the same group in every split.
             keys = np.array([_key_number(key) for key in keys.tolist()])
         keys = keys.astype(np.int64)
     return Split(X=features, Y=labels, groups=keys)
@@ -266,9 +277,9 @@ def _column(names: Sequence[str], index: int) -> str:
 
 def _check_labels(Y: NDArray[np.generic], where: str, names: Sequence[str]) -> NDArray[np.uint8]:
     if Y.ndim != 2:
-        raise DataError(f"{where}: labels of shape {Y.shape}, expected (rows, labels)")
+        raise DataError(f"{where}: labels have shape {Y.shape}, expected (rows, labels)")
     if Y.dtype.kind not in "biuf":
-        raise DataError(f"{where}: labels of type {Y.dtype}, expected 0 and 1")
+        raise DataError(f"{where}: labels have type {Y.dtype}, expected numbers 0 and 1")
     wrong = ~((Y == 0) | (Y == 1))
     if wrong.any():
         row, column = (int(i[0]) for i in np.nonzero(wrong))
@@ -280,10 +291,10 @@ def _check_features(X: object, where: str, names: Sequence[str]) -> Matrix:
     import scipy.sparse as sp
 
     if sp.issparse(X):
-        with np.errstate(over="ignore"):  # reported below, with its place
+        with np.errstate(over="ignore"):  # reported below, with row and column
             matrix = sp.csr_matrix(X, dtype=np.float32)
         if not matrix.has_canonical_format:
-            matrix = matrix.copy()  # the caller's stays as it is
+            matrix = matrix.copy()  # leave the caller's matrix unchanged
             matrix.sum_duplicates()
         bad = np.flatnonzero(~np.isfinite(matrix.data))
         if len(bad):
@@ -294,7 +305,7 @@ def _check_features(X: object, where: str, names: Sequence[str]) -> Matrix:
     array = np.asarray(X)
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         raise DataError(
-            f"{where}: features of shape {array.shape} and type {array.dtype}, expected numbers (rows, features)"
+            f"{where}: features have shape {array.shape} and type {array.dtype}, expected numbers (rows, features)"
         )
     if array.dtype != np.float32 or not array.flags.c_contiguous:
         with np.errstate(over="ignore"):
@@ -309,5 +320,5 @@ def _check_features(X: object, where: str, names: Sequence[str]) -> Matrix:
 
 
 def _not_finite(where: str, row: int, column: str, value: float) -> str:
-    kind = "is missing (NaN)" if np.isnan(value) else "is infinite, or too large for float32"
-    return f"{where}: row {row}, {column} {kind}: fill in or drop such values first"
+    kind = "is missing (NaN)" if np.isnan(value) else "is infinite or too large for float32"
+    return f"{where}: row {row}, {column} {kind}: replace or drop such values first"

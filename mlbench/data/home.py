@@ -1,4 +1,4 @@
-"""Where data sets that were made on this machine are kept."""
+"""The folder for data sets that were made on this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def data_home() -> Path:
-    """``$MLBENCH_DATA``, else ``mlbench`` in the user's cache folder; not made by asking for it."""
+    """Return ``$MLBENCH_DATA`` if set, else ``mlbench`` in the user's cache folder. The folder is not created."""
     if chosen := os.environ.get("MLBENCH_DATA"):
         return Path(chosen).expanduser()
     cache = os.environ.get("XDG_CACHE_HOME")

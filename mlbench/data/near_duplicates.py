@@ -1,7 +1,7 @@
-"""Rows of a later part that are nearly rows of an earlier one.
+"""Near-duplicate rows across splits.
 
-Each row is compared with each, exactly: memory is bounded by blocks, time by samples of ``MOST_LATER``
-and ``MOST_EARLIER`` rows.
+Pairs of rows are compared exhaustively and exactly. Blocks bound the memory; sampling at most
+``MOST_LATER`` and ``MOST_EARLIER`` rows bounds the time.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from numpy.typing import NDArray
 from mlbench.data.dataset import Matrix, Split, blocks, is_sparse
 
 NEAR = 0.999
-"""The similarity from which on two rows are near repeats of each other, see ``near_repeats``."""
+"""The similarity at or above which two rows are near-duplicates; see ``near_repeats``."""
 MOST_LATER = 2_000
 MOST_EARLIER = 20_000
 CELLS_PER_BLOCK = 2**22
-"""Cells that are standardised together: 32 MiB."""
+"""How many cells are standardised at a time: 32 MiB."""
 ROWS_PER_PRODUCT = 1024
-"""Rows on either side of a product of two blocks."""
+"""How many rows each factor of a matrix product has at most."""
 DENSE_FROM = 0.05
-"""The share of non-zero cells from which on CSR rows are compared faster as dense ones."""
+"""The fraction of non-zero cells at or above which CSR rows are compared faster as dense rows."""
 LARGEST_SCORE = 1e9
-"""Standardised values are cut off here, so that their squares stay in float32."""
+"""Standardised values are clipped to this magnitude, so that their squares fit into float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NearRepeats:
-    """Rows of a part that are nearly, but not exactly, rows of an earlier part.
+    """The number of rows of a split that are near-duplicates, but not copies, of rows in earlier splits.
 
     Attributes:
-        part: Where the rows are.
-        rows: How many of those looked at.
-        looked_at: Rows of ``part`` that were compared, of ``of``.
-        of: Rows of ``part``.
-        against: Rows of the earlier parts that they were compared with, of ``of_earlier``.
-        of_earlier: Rows of all earlier parts.
+        part: The name of the split.
+        rows: The number of near-duplicates among the rows that were compared.
+        looked_at: How many rows of the split were compared.
+        of: How many rows the split has.
+        against: How many rows of earlier splits they were compared with.
+        of_earlier: How many rows the earlier splits have together.
     """
 
     part: str
@@ -54,20 +54,20 @@ class NearRepeats:
 def near_repeats(
     parts: Mapping[str, Split], copied: Mapping[str, NDArray[np.bool_]], varying: NDArray[np.bool_]
 ) -> tuple[NearRepeats, ...]:
-    """Rows of later parts whose similarity to a row of an earlier part is at least ``NEAR``.
+    """Count the rows of each later split whose similarity to a row of an earlier split is at least ``NEAR``.
 
-    The similarity of rows a and b is 2 a·b / (a·a + b·b), with features standardised by train's mean and
-    deviation. It is the cosine for rows of the same length, and falls with the difference in length. Two
-    rows at ``NEAR`` lie 4.5 % of their length apart. In few dimensions rows come that near by chance.
-    Features that are constant in train have no scale and are left out: rows may differ there.
+    The similarity of rows a and b is 2 a·b / (a·a + b·b), where features are standardised with the mean and
+    standard deviation of train. For rows of equal norm it is the cosine; otherwise it decreases with the
+    difference in norm. Two rows at ``NEAR`` are 4.5 % of their norm apart. In few dimensions, rows can be
+    that close by chance. Features that are constant in train have no scale and are ignored.
 
-    Compared are at most ``MOST_LATER`` rows of the part with at most ``MOST_EARLIER`` rows of all earlier
-    parts together, evenly spaced; each with each. Rows that stand in an earlier part exactly do not count.
+    At most ``MOST_LATER`` rows of the split are compared with at most ``MOST_EARLIER`` rows of all earlier
+    splits together, both evenly spaced. Exact copies of rows in an earlier split do not count.
 
     Args:
-        parts: By name, in their order; train first.
-        copied: By part, of shape (n,): the rows that do not count.
-        varying: Of shape (d,): the features that are not constant in train; only these are looked at.
+        parts: The splits by name, in order, train first.
+        copied: By split name, a mask of shape (n,) of the rows that do not count.
+        varying: A mask of shape (d,) of the features that are not constant in train; the others are ignored.
     """
     mean, scale = _moments(parts["train"].X, varying)
     found: list[NearRepeats] = []
@@ -97,9 +97,9 @@ def near_repeats(
 
 
 def _any_near(a: Any, b: Any, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether each row of ``a`` (n, d) has a near repeat in ``b`` (m, d); both dense or both CSR, of shape (n,)."""
+    """Return, for each row of ``a`` (n, d), whether ``b`` (m, d) has a near-duplicate; both dense or both CSR."""
     if is_sparse(a):
-        # Standardised rows would be dense: (x - m)·(y - m) is computed from x·y, x·m and y·m.
+        # Standardised rows would be dense, so (x - m)·(y - m) is computed from x·y, x·m and y·m.
         a, b = (sp.csr_matrix(X.astype(np.float64).multiply(scale)) for X in (a, b))
         shift = mean * scale
         a_m, b_m, m_m = a @ shift, b @ shift, shift @ shift
@@ -119,7 +119,7 @@ def _standardised(X: NDArray[np.float32], mean: NDArray[np.float64], scale: NDAr
 
 
 def _row_blocks(X: Matrix, numbers: NDArray[np.intp]) -> Iterator[tuple[slice, Matrix]]:
-    """The rows ``numbers`` of ``X`` in blocks, each with its place in ``numbers``."""
+    """Yield the rows ``numbers`` of ``X`` in blocks, each with its slice of ``numbers``."""
     d = X.shape[1]
     stays_sparse = is_sparse(X) and X.nnz < DENSE_FROM * X.shape[0] * d
     size = ROWS_PER_PRODUCT if stays_sparse else max(1, min(ROWS_PER_PRODUCT, CELLS_PER_BLOCK // d))
@@ -129,12 +129,12 @@ def _row_blocks(X: Matrix, numbers: NDArray[np.intp]) -> Iterator[tuple[slice, M
 
 
 def _spaced(n: int, most: int) -> NDArray[np.intp]:
-    """All of ``range(n)``, or ``most`` of it, evenly spaced."""
+    """Return ``range(n)``, or ``most`` evenly spaced elements of it."""
     return np.linspace(0, n - 1, min(n, most)).round().astype(np.intp)
 
 
 def _spaced_rows(matrices: Sequence[Matrix], most: int) -> list[tuple[Matrix, NDArray[np.intp]]]:
-    """Row numbers of each matrix, so that all together are ``_spaced`` over all rows."""
+    """Choose rows of each matrix so that together they are evenly spaced over all rows."""
     ends = np.cumsum([X.shape[0] for X in matrices])
     chosen = _spaced(int(ends[-1]), most)
     starts = ends - [X.shape[0] for X in matrices]
@@ -145,17 +145,17 @@ def _spaced_rows(matrices: Sequence[Matrix], most: int) -> list[tuple[Matrix, ND
 
 
 def _moments(X: Matrix, varying: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The mean of each feature, and one over its standard deviation (0 where it does not vary); shape (d,)."""
+    """Return the mean and the inverse standard deviation (0 where constant) of each feature, of shape (d,)."""
     n, d = X.shape
     mean, square = np.zeros(d), np.zeros(d)
     for block in cell_blocks(n, d):
         mean += np.asarray(X[block].sum(axis=0, dtype=np.float64)).ravel() / n
     for block in cell_blocks(n, d):
         if is_sparse(X):
-            part = X[block]
-            away = np.square(part.data - mean[part.indices]) - np.square(mean[part.indices])
-            # Each cell that is not stored is a zero, which lies at a distance of the mean.
-            square += np.bincount(part.indices, away, minlength=d) + part.shape[0] * np.square(mean)
+            rows = X[block]
+            away = np.square(rows.data - mean[rows.indices]) - np.square(mean[rows.indices])
+            # A cell that is not stored is 0, so its deviation is the mean.
+            square += np.bincount(rows.indices, away, minlength=d) + rows.shape[0] * np.square(mean)
         else:
             square += np.square(X[block] - mean).sum(axis=0)
     deviation = np.sqrt(np.maximum(square, 0) / n)
@@ -164,5 +164,5 @@ def _moments(X: Matrix, varying: NDArray[np.bool_]) -> tuple[NDArray[np.float64]
 
 
 def cell_blocks(n: int, width: int) -> Iterator[slice]:
-    """Slices of ``range(n)`` with at most ``CELLS_PER_BLOCK`` cells in rows of ``width``."""
+    """Yield slices of ``range(n)`` that cover at most ``CELLS_PER_BLOCK`` cells in rows of ``width`` cells."""
     return blocks(n, max(1, CELLS_PER_BLOCK // width))

@@ -1,8 +1,8 @@
 """Stratified, group-aware splits of multi-label data.
 
 Iterative stratification after Sechidis, Tsoumakas and Vlahavas, "On the Stratification of
-Multi-Label Data" (ECML PKDD 2011), with one change: what is dealt out is a group (a recording, a
-patient), not a row, so that no group ever stands in two parts. Without groups every row is one.
+Multi-Label Data" (ECML PKDD 2011), with one change: the unit that is assigned is a group (a recording,
+a patient), not a row, so no group is ever divided between splits. Without groups, each row is a unit.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ def stratified_parts(
     groups: NDArray[np.generic] | None = None,
     seed: int,
 ) -> list[NDArray[np.intp]]:
-    """Deal the rows of ``Y`` out to ``len(shares)`` parts, every label in its share.
+    """Split the rows of ``Y`` into ``len(shares)`` parts, with each label in proportion.
 
     Args:
         Y: Labels of shape (n, k), 0 or 1.
-        shares: The share of each part; they sum to 1.
-        groups: One key a row, shape (n,); the rows of a group stay together.
+        shares: The fraction of the rows for each part; they sum to 1.
+        groups: One key per row, shape (n,); rows of the same group stay together.
         seed: The same seed gives the same parts.
 
     Returns:
-        The sorted row numbers of each part; together they are ``range(n)``.
+        The sorted row indices of each part; together they are ``range(n)``.
 
     Raises:
         DataError: There are fewer groups (or rows) than parts.
@@ -41,7 +41,9 @@ def stratified_parts(
     n_groups = int(keys.max()) + 1 if n else 0
     if n_groups < len(shares):
         unit = "rows" if groups is None else "groups"
-        raise DataError(f"cannot split {n_groups} {unit} into {len(shares)} parts: more data are needed")
+        raise DataError(
+            f"cannot split {n_groups} {unit} into {len(shares)} parts: there must be at least one of them per part"
+        )
 
     sizes = np.bincount(keys, minlength=n_groups).astype(float)
     counts = np.zeros((n_groups, Y.shape[1]))
@@ -55,7 +57,7 @@ def stratified_parts(
 
 
 def _deal(counts: NDArray[np.float64], sizes: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The part of each group; ``counts`` (groups, k) are its positives, ``sizes`` its rows."""
+    """Assign a part to each group, given its positives ``counts`` (groups, k) and its row counts ``sizes``."""
     part = np.full(len(counts), -1, dtype=np.intp)
     left = counts.sum(0)
     wanted = shares[:, None] * left
@@ -67,7 +69,7 @@ def _deal(counts: NDArray[np.float64], sizes: NDArray[np.float64], shares: NDArr
         room[to] -= sizes[group]
         left.__isub__(counts[group])
 
-    # The rarest label first: its few positives can still go anywhere.
+    # Start with the rarest label, while its few positives can still go anywhere.
     while (left > 0).any():
         label = int(np.where(left > 0, left, np.inf).argmin())
         for group in np.flatnonzero((part < 0) & (counts[:, label] > 0)):
@@ -76,7 +78,7 @@ def _deal(counts: NDArray[np.float64], sizes: NDArray[np.float64], shares: NDArr
             give(int(group), int(best[room[best].argmax()]))
     for group in np.flatnonzero(part < 0):
         give(int(group), int(room.argmax()))
-    # A tiny data set can leave a part empty; it gets the smallest group of the fullest part.
+    # In a tiny data set, a part may end up empty; it gets the smallest group of the largest part.
     for empty in np.setdiff1d(np.arange(len(shares)), part):
         donors = np.flatnonzero(part == np.bincount(part, minlength=len(shares)).argmax())
         part[donors[sizes[donors].argmin()]] = empty

@@ -1,1 +1,1 @@
-"""From stored scores to values: metrics, bootstrap replicates, intervals, curves, calibration; and their verification."""
+"""From stored scores to values: metrics, replicates, intervals, curves, calibration, and their verification."""

@@ -1,8 +1,8 @@
-"""The score-scale audit: micro average precision of scores that were brought to one scale.
+"""Micro average precision after calibrating each label.
 
-Micro average precision ranks the entries of all labels together, so that it depends on how a model scales
-labels against each other, not only on how well it ranks rows. Here each label's scores are replaced by the
-log-odds that such scores had on valid; what remains is what the rankings are worth.
+Micro average precision ranks the entries of all labels together, so it depends on how a model scales the labels
+relative to each other, and not only on how well it ranks rows. Here the scores of each label are replaced by the
+log-odds of such scores on the validation split, which leaves the quality of the rankings.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mlbench.metrics import average_precision
 
 CALIBRATED = "average_precision_micro_calibrated"
 TIE = 1e-9
-"""Far below any difference of log-odds: within a label, equal ones keep the order of the scores."""
+"""Much smaller than differences of log-odds; orders equal log-odds of a label by their scores."""
 STEPS, LONGEST_STEP, PENALTY = 25, 2.0, 1e-3
 Floats = NDArray[np.float64]
 Scores = NDArray[np.floating[Any]]
@@ -25,9 +25,9 @@ Scores = NDArray[np.floating[Any]]
 def calibrated_average_precision(
     Y_valid: NDArray[np.uint8], valid: Scores, Y_test: NDArray[np.uint8], test: Scores
 ) -> float:
-    """Micro average precision on test after a logistic calibration of each label on valid.
+    """Compute micro average precision on test after logistic calibration of each label on valid.
 
-    A strictly increasing change of any label's scores, the same on valid and test, changes nothing.
+    The result is invariant to strictly increasing transformations of each label's scores.
 
     Args:
         Y_valid: Labels (n_valid, k), 0 or 1.
@@ -40,15 +40,15 @@ def calibrated_average_precision(
 
 
 def calibrate(truth: NDArray[np.uint8], scores: Scores, new: Scores) -> Floats:
-    """Calibrated log-odds of ``new`` scores of one label, in their own order where they are equal.
+    """Calibrate the ``new`` scores of one label to log-odds; ties keep the order of the scores.
 
-    A score counts by its rank among those that the model is calibrated on, as a normal deviate; the
+    Each score is replaced by the normal deviate of its rank among the scores of the calibration rows, and the
     log-odds are linear in it (Platt, 1999, with his targets, so that no label is certain).
 
     Args:
-        truth: Of the rows to fit on, shape (n,), 0 or 1.
-        scores: Of the same rows.
-        new: Shape (m,).
+        truth: Labels of the calibration rows, shape (n,), 0 or 1.
+        scores: Scores of the calibration rows, shape (n,).
+        new: Scores to calibrate, shape (m,).
     """
     known = np.sort(scores)
     intercept, slope = _logistic(_deviate(known, scores), truth)
@@ -58,8 +58,8 @@ def calibrate(truth: NDArray[np.uint8], scores: Scores, new: Scores) -> Floats:
 
 
 def _deviate(known: Scores, scores: Scores) -> Floats:
-    """The normal deviate of each score's rank among the sorted ``known``."""
-    from scipy.special import ndtri  # late: not every command needs it
+    """Return the normal deviate of the rank of each score among the sorted ``known``."""
+    from scipy.special import ndtri  # imported late: not every command needs it
 
     below, up_to = (np.searchsorted(known, scores, side=side) for side in ("left", "right"))
     deviate: Floats = ndtri(((below + up_to) / 2 + 0.5) / (len(known) + 1))
@@ -67,7 +67,7 @@ def _deviate(known: Scores, scores: Scores) -> Floats:
 
 
 def _logistic(x: Floats, truth: NDArray[np.uint8]) -> tuple[float, float]:
-    """Intercept and slope, not below 0, of a logistic regression on one variable, by Newton's method."""
+    """Fit a logistic regression on one variable by Newton's method; return intercept and slope (at least 0)."""
     positives = int(truth.sum())
     target = np.where(truth == 1, (positives + 1) / (positives + 2), 1 / (len(truth) - positives + 2))
     design = np.stack([np.ones_like(x), x])

@@ -1,7 +1,7 @@
 """Precision-recall curves of finished jobs: ``curves.json`` beside the record.
 
 ``{"train": {"average_precision_micro": 0.71, "recall": [...], "precision": [...]}, "valid": ..., "test": ...}``;
-``train`` is of at most ``MOST_ROWS`` rows, and absent where they could not be scored.
+``train`` covers at most ``MOST_ROWS`` rows, and is absent if they could not be scored.
 """
 
 from __future__ import annotations
@@ -16,25 +16,27 @@ from numpy.typing import NDArray
 
 from mlbench.metrics import Labels, average_precision, precision_recall_curve
 from mlbench.plugins.specs import Scores
-from mlbench.results.ledger import Ledger, Record
+from mlbench.results.ledger import Ledger
+from mlbench.results.schema import CURVES, Record
 
-CURVES = "curves.json"
+SCORES_TRAIN = "scores-train.npy"
+"""Scores of ``curve_rows`` of train, for the train curve alone; not kept."""
 MOST_ROWS = 10_000
 MOST_POINTS = 200
 Curve: TypeAlias = "dict[str, Any]"
-"""``average_precision_micro``, exact, and the lists ``recall`` and ``precision``, thinned."""
+"""The exact ``average_precision_micro``, and a subset of the curve's points as lists ``recall`` and ``precision``."""
 
 
 def curve_rows(n: int) -> NDArray[np.intp]:
-    """Which of n train rows the train curve is of: evenly spaced, at most ``MOST_ROWS``."""
+    """Choose the rows for the train curve: at most ``MOST_ROWS`` of n, evenly spaced."""
     return np.linspace(0, n - 1, min(n, MOST_ROWS)).astype(np.intp)
 
 
 def curve(Y: Labels, scores: Scores) -> Curve:
-    """The curve over all entries of ``Y`` (n, k) and ``scores`` (n, k): its ends, and points evenly spaced in recall.
+    """Compute the micro precision-recall curve of ``Y`` (n, k) and ``scores`` (n, k), with evenly spaced recall.
 
     Raises:
-        ValueError: There is no positive.
+        ValueError: There are no positives.
     """
     precision, recall = precision_recall_curve(Y, scores)
     kept = np.append(np.searchsorted(recall, np.linspace(0, 1, MOST_POINTS - 1)), len(recall) - 1)
@@ -47,15 +49,15 @@ def curve(Y: Labels, scores: Scores) -> Curve:
 
 
 def write_curves(path: Path, curves: Mapping[str, Curve]) -> None:
-    """Write ``curves.json``; same curves, same bytes."""
+    """Write ``curves.json``; the same curves give the same bytes."""
     path.write_text(json.dumps(curves, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_curves(ledger: Ledger, record: Record) -> dict[str, Curve] | None:
-    """The curves of a finished job by part, or None if it was made before there were any.
+    """Read the curves of a finished job by split; None if an older mlbench ran it, which kept none.
 
     Raises:
-        LedgerError: The file is not the one of the record.
+        LedgerError: The file does not match the record.
     """
     if CURVES not in record.files:
         return None

@@ -1,7 +1,7 @@
-"""What bootstrap replicates say: intervals, and which ranks can be told apart.
+"""Intervals and rank ranges from bootstrap replicates.
 
-Replicates of all models on one test set are drawn with the same weights (``mlbench.evaluation.bootstrap``),
-so that differences are paired: what makes a recording hard for all models cancels.
+The replicates of all models on one test set use the same weights (``mlbench.evaluation.bootstrap``), so differences
+are paired: what makes a recording hard for all models cancels.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A paired difference of two figures on one test set.
+    """A paired difference of two values on one test set.
 
     Attributes:
-        value: First less second.
-        low: Lower end of its interval at ``LEVEL``.
-        high: Upper end.
-        superiority: Share of the replicates in which the first is higher, ties counting half; those in which
-            the figures are undefined left out.
+        value: The first minus the second.
+        low: The lower end of its interval at ``LEVEL``.
+        high: The upper end.
+        superiority: The fraction of replicates in which the first is higher, counting ties as half and ignoring
+            replicates in which a value is undefined.
     """
 
     value: float
@@ -38,7 +38,7 @@ class Difference:
 
 
 def difference(value: float, one: Floats, other: Floats) -> Difference:
-    """The difference of two figures from their paired replicates, each of shape (R,)."""
+    """Return the difference of two values from their paired replicates, each of shape (R,)."""
     paired = one - other
     low, high = interval(paired).tolist()
     known = paired[~np.isnan(paired)]
@@ -47,11 +47,11 @@ def difference(value: float, one: Floats, other: Floats) -> Difference:
 
 
 def fold_seeds(replicates: Sequence[Sequence[float]], name: str) -> Floats:
-    """Replicates of the mean over seeds: in each, as many seeds are drawn, with replacement, as there are.
+    """Return replicates of the mean over seeds, drawing the seeds with replacement in each replicate.
 
     Args:
-        replicates: One sequence of R values a seed.
-        name: Of the model and its representation: models draw their seeds independently.
+        replicates: One sequence of R values per seed.
+        name: The name of model and features, so that models draw their seeds independently.
     """
     stacked = np.array(replicates, dtype=np.float64)
     n_seeds, n_replicates = stacked.shape
@@ -65,16 +65,17 @@ def fold_seeds(replicates: Sequence[Sequence[float]], name: str) -> Floats:
 
 
 def rank_ranges(values: Mapping[str, float], replicates: Mapping[str, Floats]) -> dict[str, tuple[int, int]]:
-    """The ranks that each model may have: 1 + those surely better, up to all less those surely worse.
+    """Return the lowest and highest rank that each model may have.
 
-    Two models are told apart when their paired difference, in its standard errors, is larger than 95 % of
-    the replicates' largest such deviation over all pairs: a single-step correction for the number of
-    comparisons that takes their correlation into account (max-t: Westfall and Young, 1993; Romano and
-    Wolf, 2005).
+    The lowest is 1 + the number of models that are significantly better; the highest is the number of models minus
+    those that are significantly worse. Two models differ significantly if their paired difference, in standard
+    errors, exceeds the 95 % quantile of the maximum deviation over all pairs across the replicates. This is
+    a single-step correction for multiple comparisons that takes their correlation into account (max-t: Westfall and
+    Young, 1993; Romano and Wolf, 2005).
 
     Args:
-        values: The figure of each model, higher is better.
-        replicates: Its paired replicates, shape (R,).
+        values: The value of each model; higher is better.
+        replicates: The paired replicates of each model, shape (R,).
     """
     names = list(values)
     pairs = list(combinations(names, 2))
@@ -82,7 +83,7 @@ def rank_ranges(values: Mapping[str, float], replicates: Mapping[str, Floats]) -
         return dict.fromkeys(names, (1, 1))
     gaps = np.array([values[one] - values[other] for one, other in pairs])
     paired = np.array([replicates[one] - replicates[other] for one, other in pairs])
-    paired = paired[:, ~np.isnan(paired).all(axis=0)]  # without a positive drawn there is no figure
+    paired = paired[:, ~np.isnan(paired).all(axis=0)]  # the value is undefined where no positive was drawn
     errors = np.nanstd(paired, axis=1, ddof=1)
     varying = errors > 0
     critical = 0.0

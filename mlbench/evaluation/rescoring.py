@@ -1,9 +1,10 @@
-"""Any metric on finished runs: from the scores that are kept, without training anything again.
+"""Computes any metric on finished jobs from their stored scores, without training.
 
-A name is looked up among our own figures, then among scikit-learn's: a function of ``sklearn.metrics`` called
-as ``f(Y, scores)`` if its second parameter is ``y_score``, as ``f(Y, decisions)`` if it is ``y_pred``, the
-decisions being ``scores >= threshold`` with the threshold of the record, fitted on valid. Functions that
-want probabilities are left out: scores are none. ``sklearn.metrics:NAME`` means scikit-learn's in any case.
+A name is looked up among the metrics of mlbench and then in ``sklearn.metrics``. A scikit-learn function is called
+as ``f(Y, scores)`` if its second parameter is ``y_score``, and as ``f(Y, predictions)`` if it is ``y_pred``; the
+predictions are ``scores >= threshold`` with the threshold of the record, fitted on the validation split. Functions
+that need probabilities are excluded, as scores are not probabilities. ``sklearn.metrics:NAME`` selects the function
+of scikit-learn even if mlbench has a metric of that name.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mlbench.errors import UnknownName, UsageError, one_line
-from mlbench.evaluation.dataset_finder import Finder, Missing
-from mlbench.execution.scheduler import raw_scores
-from mlbench.execution.worker import SCORES_TEST, SCORES_VALID
-from mlbench.metrics import DIRECTIONS, Labels, figures
+from mlbench.evaluation.dataset_finder import DatasetFinder, Missing
+from mlbench.evaluation.scores import load_scores
+from mlbench.metrics import DIRECTIONS, Labels, all_metrics
 from mlbench.plugins.specs import Scores
-from mlbench.results.ledger import Ledger, Record
+from mlbench.results.ledger import Ledger
+from mlbench.results.schema import SCORES_TEST, SCORES_VALID, Record
 
 PREFIX = "sklearn.metrics:"
 PROBABILITIES = ("log_loss", "d2_log_loss_score")
-"""What wants probabilities, though scikit-learn calls them ``y_pred`` in some versions."""
+"""Functions that need probabilities, which some versions of scikit-learn call ``y_pred``."""
 LESS_IS_BETTER = ("_loss", "_error", "_deviance")
-"""How scikit-learn's names of what is to be minimised end."""
+"""Suffixes of the scikit-learn functions that are to be minimised."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +37,10 @@ class Metric:
     """A metric by name.
 
     Attributes:
-        name: As asked for.
-        compute: (Y, scores, threshold) -> value, NaN if it is undefined; Y and scores (n, k).
-        direction: Whether more or less is better.
-        own: Whether it is one of our figures, which a record holds already.
+        name: The name as requested.
+        compute: Maps (Y, scores, threshold), with Y and scores (n, k), to the value; NaN if it is undefined.
+        direction: Whether higher or lower is better.
+        own: Whether it is a metric of mlbench, which records already have.
     """
 
     name: str
@@ -50,25 +51,26 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """One job's value; None where it is undefined."""
+    """One job's value, None where it is undefined, and the trials that its budget allows."""
 
     model: str
     features: str
     seed: int
+    n_trials: int
     valid: float | None
     test: float | None
 
 
 def find_metric(name: str) -> Metric:
-    """The metric of that name.
+    """Find a metric by name.
 
     Raises:
-        UnknownName: Neither ours nor scikit-learn's.
+        UnknownName: Neither mlbench nor scikit-learn has it.
     """
     if name in DIRECTIONS:
         return Metric(
             name=name,
-            compute=lambda Y, scores, threshold: figures(Y, scores, threshold)[name],
+            compute=lambda Y, scores, threshold: all_metrics(Y, scores, threshold)[name],
             direction=DIRECTIONS[name],
             own=True,
         )
@@ -81,7 +83,7 @@ def find_metric(name: str) -> Metric:
     def compute(Y: Labels, scores: Scores, threshold: float) -> float:
         value = function(Y, scores if on_scores else (scores >= threshold).astype(Y.dtype))
         if not isinstance(value, numbers.Real):
-            raise ValueError("it gives no single number")
+            raise ValueError("it does not return a single number")
         return float(value)
 
     less = short.endswith(LESS_IS_BETTER)
@@ -89,7 +91,7 @@ def find_metric(name: str) -> Metric:
 
 
 def _of_scikit_learn() -> dict[str, tuple[Callable[[Labels, Any], object], bool]]:
-    """Functions of truth and scores, or truth and decisions; with whether it is scores."""
+    """Return the functions of scikit-learn by name, each with whether it takes scores (else predictions)."""
     import sklearn.metrics
 
     found: dict[str, tuple[Callable[[Labels, Any], object], bool]] = {}
@@ -103,34 +105,43 @@ def _of_scikit_learn() -> dict[str, tuple[Callable[[Labels, Any], object], bool]
 
 
 def rescore(
-    metric: Metric, records: Iterable[Record], ledger: Ledger, finder: Finder, note: Callable[[str], None]
+    metric: Metric, records: Iterable[Record], ledger: Ledger, finder: DatasetFinder, note: Callable[[str], None]
 ) -> list[Scored]:
-    """The metric of each finished job that is ok, best on test first.
+    """Compute a metric for each ok job, sorted from the best on test.
 
     Args:
-        metric: What to compute.
-        records: Of one board.
-        ledger: Where their scores are.
+        metric: The metric.
+        records: The records of one board.
+        ledger: The ledger with their scores.
         finder: Finds their labels.
-        note: Told, a line each, what is left out and what scikit-learn warns of.
+        note: Called with a line for each skipped job and each warning of scikit-learn.
 
     Raises:
-        UsageError: The metric cannot be computed of multi-label data.
-        LedgerError: Scores that are not those of the record.
+        UsageError: The metric does not support multi-label data.
+        LedgerError: The scores do not match their record.
     """
     rows = []
     for record in records:
-        label = f"{record.job['model']} · {record.job['features']} on {record.dataset['name']}"
+        label = f"{record.job.label} on {record.dataset.name}"
         if record.status != "ok":
-            note(f"{label}: left out: {record.status}")
+            note(f"{label}: skipped: {record.status}")
             continue
         values = _recorded(metric, record) or _computed(metric, record, ledger, finder, note)
         if values is not None:
             valid, test = values
             job = record.job
-            rows.append(Scored(model=job["model"], features=job["features"], seed=job["seed"], valid=valid, test=test))
+            rows.append(
+                Scored(
+                    model=job.model,
+                    features=job.features,
+                    seed=job.seed,
+                    n_trials=job.budget.n_trials,
+                    valid=valid,
+                    test=test,
+                )
+            )
     sign = -1 if metric.direction == "maximize" else 1
-    # What is undefined comes last.
+    # Undefined values come last.
     return sorted(
         rows,
         key=lambda row: (row.test is None, sign * (row.test or 0.0), row.model, row.features, row.seed),
@@ -138,27 +149,25 @@ def rescore(
 
 
 def _recorded(metric: Metric, record: Record) -> tuple[float | None, float | None] | None:
-    """What the record says, where it knows the figure: no labels are needed."""
-    parts = [record.figures.get(part, {}) for part in ("valid", "test")]
+    """Return the values from the record if it has the metric, which needs no labels; else None."""
+    parts = [record.metrics.get(part, {}) for part in ("valid", "test")]
     if not metric.own or any(metric.name not in part for part in parts):
         return None
     return parts[0][metric.name], parts[1][metric.name]
 
 
 def _computed(
-    metric: Metric, record: Record, ledger: Ledger, finder: Finder, note: Callable[[str], None]
+    metric: Metric, record: Record, ledger: Ledger, finder: DatasetFinder, note: Callable[[str], None]
 ) -> tuple[float | None, float | None] | None:
-    """What its scores give; None if the labels are not to be found."""
-    dataset = finder.find(record)
+    """Compute the values from the scores; None if the labels are not found."""
+    dataset = finder.find(record.dataset)
     if isinstance(dataset, Missing):
-        note(f"{record.dataset['name']}: left out, its labels were not found: {dataset.reason}")
+        note(f"{record.dataset.name}: left out, its labels were not found: {dataset.reason}")
         return None
-    assert dataset.valid is not None
-    assert dataset.test is not None
     assert record.threshold is not None
     values: list[float | None] = []
     for name, split in ((SCORES_VALID, dataset.valid), (SCORES_TEST, dataset.test)):
-        scores = raw_scores(ledger.file(record, name), split.Y)
+        scores = load_scores(ledger.file(record, name), split.Y)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:

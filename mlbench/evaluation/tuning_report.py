@@ -1,4 +1,4 @@
-"""What tuning bought, and whether it was given room: expected best of m trials, parameters at an edge."""
+"""What tuning gained, and which parameters ended at the edge of their range."""
 
 from __future__ import annotations
 
@@ -8,34 +8,42 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlbench.metrics import DIRECTIONS
+from mlbench.results.schema import TuningReport
 from mlbench.results.trial_log import TrialRecord
 
 EDGE = 0.02
-"""Share of a range, on its own scale, that counts as its edge."""
+"""The fraction of a range, on its own scale, that counts as its edge."""
 
 
-def tuning_audit(lines: Sequence[TrialRecord], best: TrialRecord | None, metric: str) -> dict[str, Any]:
-    """What a record keeps of a study: ``expected_best`` (one value a number of trials) and ``at_edge`` (by parameter).
+def tuning_report(trials: Sequence[TrialRecord], best: TrialRecord | None, metric: str) -> TuningReport:
+    """Return what a record keeps of a study.
 
-    A pruned trial counts with what it reported last, a failed one not at all.
+    A pruned trial counts with the value that it reported last, a failed one not at all.
+
+    Args:
+        trials: All finished trials.
+        best: The best of them.
+        metric: What was tuned.
     """
     sign = 1 if DIRECTIONS[metric] == "maximize" else -1
-    last = [line.value if line.state == "COMPLETE" else line.steps[-1][1] if line.steps else None for line in lines]
-    values = [
-        sign * value for line, value in zip(lines, last, strict=True) if value is not None and line.state != "FAIL"
+    last = [
+        trial.value if trial.state == "COMPLETE" else trial.steps[-1][1] if trial.steps else None for trial in trials
     ]
-    return {
-        "expected_best": [sign * value for value in expected_best(values)],
-        "at_edge": at_edge(best.params, best.distributions) if best else {},
-    }
+    values = [
+        sign * value for trial, value in zip(trials, last, strict=True) if value is not None and trial.state != "FAIL"
+    ]
+    return TuningReport(
+        expected_best=tuple(sign * value for value in expected_best(values)),
+        at_edge=at_edge(best.params, best.distributions) if best else {},
+    )
 
 
 def expected_best(values: Sequence[float]) -> list[float]:
-    """The mean, over all ways to choose m of the n values, of their maximum; for m from 1 to n.
+    """Compute the mean of the maximum over all choices of m of the n values, for m from 1 to n.
 
-    Dodge et al., Show Your Work (EMNLP 2019), without replacement: the value of rank i is the best of m in
-    C(i - 1, m - 1) of C(n, m) choices. That share goes down from m / n by one factor a rank: the binomials
-    themselves do not fit into a float from some 1000 trials on.
+    This is the expected best of Dodge et al., Show Your Work (EMNLP 2019), without replacement: the value of rank i
+    is the best of m in C(i - 1, m - 1) of C(n, m) choices. This fraction is updated from rank to rank, starting at
+    m / n, because the binomials overflow a float for about 1000 trials.
     """
     ordered, n = sorted(values), len(values)
     found = []
@@ -49,11 +57,11 @@ def expected_best(values: Sequence[float]) -> list[float]:
 
 
 def at_edge(params: Mapping[str, Any], distributions: Mapping[str, str]) -> dict[str, str]:
-    """The parameters that are within ``EDGE`` of an end of their range: by name ``"low"`` or ``"high"``.
+    """Find the parameters within ``EDGE`` of an end of their range; the values are ``"low"`` or ``"high"``.
 
     Args:
-        params: By name.
-        distributions: By name, as Optuna's JSON; only numeric ranges have edges.
+        params: Parameter values by name.
+        distributions: Distributions by name, as Optuna's JSON; only numeric ranges have edges.
     """
     found = {}
     for name, text in distributions.items():

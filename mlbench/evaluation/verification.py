@@ -1,11 +1,12 @@
-"""Recomputing what can be recomputed of finished jobs, from the bytes that are beside their records.
+"""Verification of finished jobs: recomputes from their files what can be recomputed.
 
-Of every job: the record's own checksum, its id as the hash of its identity, the SHA-256 of each file, no file
-more or less, and that the trials give what the record says of them. Where the data are found again: threshold,
-figures, figures of each label and curves, from the stored scores. Not to be had from a ledger: the train curve
-(its scores are not kept; its file is hashed) and what trials other than the winning one scored.
+For every job, this checks the checksum of the record, its id as the hash of its identity, the SHA-256 of each file,
+that no file is missing or added, and that the trials agree with the record. If the data set is found, it also
+recomputes the threshold, the metrics, the per-label metrics and the curves from the stored scores. The train curve
+(whose scores are not kept, but whose file is hashed) and the scores of trials other than the best one cannot be
+recomputed from a ledger.
 
-Floats are compared to ``TOLERANCE``: processors add up in different orders.
+Floats are compared with ``TOLERANCE``, because processors add in different orders.
 """
 
 from __future__ import annotations
@@ -17,85 +18,105 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
-from mlbench.data.dataset import Dataset
+from mlbench.data.complete import CompleteDataset
 from mlbench.errors import InvalidScores, LedgerError, one_line
 from mlbench.evaluation.bootstrap import Replicates, bootstrap_test
-from mlbench.evaluation.calibration import CALIBRATED, calibrated_average_precision
-from mlbench.evaluation.curves import CURVES, curve
-from mlbench.evaluation.dataset_finder import Finder, Missing
-from mlbench.evaluation.tuning_report import tuning_audit
-from mlbench.execution.job import job_id
-from mlbench.execution.scheduler import (
-    LIMITS,
-    PER_LABEL,
-    TRIAL_COLUMNS,
-    TRIALS,
-    cell,
-    describe,
-    per_label_rows,
-    plain,
-    raw_scores,
-    replicates_to_keep,
-)
-from mlbench.execution.tuning import best_trial
-from mlbench.execution.worker import SCORES_TEST, SCORES_VALID
-from mlbench.metrics import best_threshold, figures
+from mlbench.evaluation.calibration import CALIBRATED
+from mlbench.evaluation.curves import curve
+from mlbench.evaluation.dataset_finder import DatasetFinder, Missing
+from mlbench.evaluation.evaluate import defined, describe, replicates_to_keep, test_metrics
+from mlbench.evaluation.per_label import LIMITS, per_label_rows
+from mlbench.evaluation.scores import load_scores
+from mlbench.evaluation.tuning_report import tuning_report
+from mlbench.metrics import all_metrics, best_threshold
 from mlbench.plugins.specs import Scores
-from mlbench.results.ledger import LOCK, RECORD, STATUSES, Ledger, Record, damages, read_record
-from mlbench.results.trial_log import State, TrialRecord
+from mlbench.results.ledger import LOCK, Ledger, damages, read_record
+from mlbench.results.schema import (
+    CURVES,
+    PER_LABEL,
+    RECORD,
+    SCORES_TEST,
+    SCORES_VALID,
+    STATUSES,
+    TRIALS,
+    Record,
+)
+from mlbench.results.trial_log import best_trial
+from mlbench.results.trials_csv import params_as_text, read_trials
 
 TOLERANCE = 1e-12
+SIZES = ("n_train", "n_valid", "n_test", "n_features", "n_labels", "n_labels_scored", "n_groups")
+FIRST_METRICS = frozenset(
+    {
+        "average_precision_macro",
+        "average_precision_macro_all_labels",
+        "average_precision_micro",
+        "average_precision_samples",
+        "average_precision_weighted",
+        "coverage_error",
+        "f1_macro",
+        "f1_micro",
+        "f1_samples",
+        "hamming_loss",
+        "jaccard_samples",
+        "label_ranking_average_precision",
+        "label_ranking_loss",
+        "roc_auc_macro",
+        "roc_auc_micro",
+        "zero_one_loss",
+    }
+)
+"""The metrics of schema 1, which every record of a job that is ok has."""
 Difference: TypeAlias = tuple[str, str]
-"""(file beside the record, what is wrong with it)."""
+"""A pair (file name, what is wrong with it)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A finished job under scrutiny.
+    """A finished job to verify.
 
     Attributes:
-        folder: Where it is.
-        record: As read, its checksum being right.
-        dataset: What it is of, or None if that was not found.
+        folder: Its folder.
+        record: Its record, whose checksum is correct.
+        dataset: Its data set, or None if that was not found.
     """
 
     folder: Path
     record: Record
-    dataset: Dataset | None
+    dataset: CompleteDataset | None
 
     @property
     def scored(self) -> bool:
-        """Whether there are scores."""
+        """Whether the job has scores."""
         return self.record.status == "ok"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recomputable(Finished):
-    """One with scores whose data were found, so that its figures can be computed anew."""
+    """A finished job with scores whose data set was found, so that its metrics can be recomputed."""
 
-    dataset: Dataset
+    dataset: CompleteDataset
     valid: Scores
     test: Scores
 
     @cached_property
     def replicates(self) -> Replicates | None:
-        """Of the test scores; several checks want them."""
-        assert self.dataset.test is not None
-        return bootstrap_test(self.dataset.test, self.test, self.record.dataset["sha256"])
+        """Bootstrap replicates of the test scores, computed once for several checks."""
+        return bootstrap_test(self.dataset.test, self.test, self.record.dataset.sha256)
 
 
 @dataclass(kw_only=True)
 class Verified:
-    """What was looked at in a runs folder.
+    """The result of verifying a runs folder.
 
     Attributes:
-        jobs: Finished jobs, whole or not.
-        files: Files of theirs, records too.
-        recomputed: Jobs whose figures were computed anew.
-        differences: One line for each difference, with the path of the file.
-        notes: One line for each data set that was not found.
+        jobs: The number of finished jobs, including damaged ones.
+        files: The number of their files, including records.
+        recomputed: The number of jobs whose metrics were recomputed.
+        differences: One line per difference, with the path of the file.
+        notes: One line per data set that was not found.
     """
 
     jobs: int = 0
@@ -105,12 +126,12 @@ class Verified:
     notes: list[str]
 
 
-def verify_runs(runs: Path, finder: Finder) -> Verified:
-    """Check every finished job of a runs folder; nothing is written.
+def verify_runs(runs: Path, finder: DatasetFinder) -> Verified:
+    """Verify every finished job of a runs folder, without writing anything.
 
     Args:
-        runs: The folder.
-        finder: Finds the labels.
+        runs: The runs folder.
+        finder: Finds the data sets.
     """
     result = Verified(differences=[], notes=[])
     for folder in Ledger(runs).folders():
@@ -120,9 +141,9 @@ def verify_runs(runs: Path, finder: Finder) -> Verified:
         if record is not None:
             dataset = None
             if record.status == "ok":
-                where = finder.find(record)
+                where = finder.find(record.dataset)
                 if isinstance(where, Missing):
-                    note = f"{record.dataset['name']}: figures not recomputed: {where.reason}"
+                    note = f"{record.dataset.name}: metrics not recomputed: {where.reason}"
                     if note not in result.notes:
                         result.notes.append(note)
                 else:
@@ -135,29 +156,24 @@ def verify_runs(runs: Path, finder: Finder) -> Verified:
 
 def _read(folder: Path) -> tuple[Record | None, list[Difference]]:
     try:
-        record = read_record(folder)
-        if not isinstance(record.dataset.get("name"), str) or not isinstance(record.dataset.get("sha256"), str):
-            raise ValueError("it names no data set")
-        return record, []
+        return read_record(folder), []
     except FileNotFoundError:
-        return None, [(RECORD, "it is missing")]
+        return None, [(RECORD, "missing")]
     except (OSError, ValueError, LedgerError) as error:
         return None, [(RECORD, str(error))]
 
 
 def _differences(job: Finished) -> Iterator[Difference]:
-    """What each check finds; figures are computed anew only from files that are as they were."""
+    """Yield the differences that the checks find; metrics are only recomputed from unchanged files."""
     found = [difference for check in CHECKS for difference in check(job)]
     yield from found
     if found or not job.scored or job.dataset is None:
         return
     dataset = job.dataset
-    assert dataset.valid is not None
-    assert dataset.test is not None
     scores = []
     for name, split in ((SCORES_VALID, dataset.valid), (SCORES_TEST, dataset.test)):
         try:
-            scores.append(raw_scores(job.folder / name, split.Y))
+            scores.append(load_scores(job.folder / name, split.Y))
         except InvalidScores as error:
             yield name, str(error)
             return
@@ -168,133 +184,107 @@ def _differences(job: Finished) -> Iterator[Difference]:
 
 # ----------------------------------------------------------------------- what needs no labels
 def check_identity(job: Finished) -> Iterator[Difference]:
-    """The id is the hash of the identity, and the record agrees with it."""
+    """Check that the id is the hash of the identity, and that the record agrees with it."""
     record = job.record
-    if record.id != job_id(record.job):
-        yield RECORD, f"the id is not the hash of the job, which is {job_id(record.job)}"
-    if record.dataset["sha256"] != record.job.get("dataset_sha256"):
-        yield RECORD, "data set and job have different fingerprints"
-    if record.device != record.job.get("device"):
-        yield RECORD, f"device {record.device}, but the job's is {record.job.get('device')}"
+    if record.id != record.job.id:
+        yield RECORD, f"the id is not the hash of the job, which is {record.job.id}"
+    if record.dataset.sha256 != record.job.dataset_sha256:
+        yield RECORD, "the data set and the job have different fingerprints"
+    if record.device != record.job.device:
+        yield RECORD, f"device {record.device}, but the job's is {record.job.device}"
     if record.status not in STATUSES:
-        yield RECORD, f"no such status: {record.status}"
-    if (record.status == "ok") != (record.error is None) or (record.status == "ok") != bool(record.figures):
-        yield RECORD, f"status {record.status} does not go with its error and figures"
+        yield RECORD, f"unknown status {record.status!r}"
+    if (record.status == "ok") != (record.error is None) or (record.status == "ok") != bool(record.metrics):
+        yield RECORD, f"status {record.status} does not go with its error and metrics"
 
 
 def check_files(job: Finished) -> Iterator[Difference]:
-    """Each file has its SHA-256; none is missing, none is there that the record does not know."""
+    """Check the SHA-256 of each file, and that none is missing or unknown to the record."""
     try:
         yield from damages(job.folder, job.record)
     except OSError as error:
-        yield Path(error.filename or RECORD).name, f"it cannot be read: {error.strerror or error}"
+        yield Path(error.filename or RECORD).name, f"cannot be read: {error.strerror or error}"
     needed = {TRIALS, *({SCORES_VALID, SCORES_TEST, PER_LABEL} if job.scored else ())}
     for name in sorted(needed - job.record.files.keys()):
-        yield RECORD, f"it lists no {name}"
+        yield RECORD, f"does not list {name}"
     for path in sorted(job.folder.iterdir()):
-        # An empty lock is what a kill in the moment of the commit leaves.
+        # A kill during the commit leaves an empty lock.
         left = path.name == LOCK and path.is_file() and path.stat().st_size == 0
         if path.name not in (*job.record.files, RECORD) and not left:
-            yield path.name, "the record knows of no such file (what a killed run left, the same run again removes)"
+            yield path.name, "not listed in the record (running the same command again removes what a killed run left)"
 
 
 def check_trials(job: Finished) -> Iterator[Difference]:
-    """The trials give the counts, the winner and its parameters, and the defaults' figure of the record."""
-    record = job.record
+    """Check that the trials agree with the record: counts, best trial and parameters, value of the defaults."""
+    record, metric = job.record, job.record.budget.metric
     try:
-        lines = _trial_lines(job.folder / TRIALS)
-        best = best_trial(lines, record.job["budget"]["metric"])
+        trials = read_trials(job.folder / TRIALS)
+        best = best_trial(trials, metric)
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        yield TRIALS, f"it cannot be read: {type(error).__name__}: {error}"
+        yield TRIALS, f"cannot be read: {type(error).__name__}: {error}"
         return
-    if [line.number for line in lines] != list(range(len(lines))):
-        yield TRIALS, "the trials are not numbered from 0"
+    if [trial.number for trial in trials] != list(range(len(trials))):
+        yield TRIALS, "the trials are not numbered consecutively from 0"
+    first = trials[0] if trials else None
     says: dict[str, tuple[Any, Any]] = {
-        "n_trials": (len(lines), record.n_trials),
-        "n_trials_pruned": (sum(line.state == "PRUNED" for line in lines), record.n_trials_pruned),
-        "n_trials_failed": (sum(line.state == "FAIL" for line in lines), record.n_trials_failed),
+        "n_trials": (len(trials), record.n_trials),
+        "n_trials_pruned": (sum(trial.state == "PRUNED" for trial in trials), record.n_trials_pruned),
+        "n_trials_failed": (sum(trial.state == "FAIL" for trial in trials), record.n_trials_failed),
         "best_trial": (best.number if best else None, record.best_trial),
-        "best_params": (best.params if best else None, _as_cells(record.best_params)),
+        "best_params": (best.params if best else None, params_as_text(record.best_params)),
         "default_average_precision_micro": (
-            lines[0].average_precision_micro if lines else None,
+            first.average_precision_micro if first else None,
             record.default_average_precision_micro,
         ),
     }
+    if record.schema_version > 1:
+        says["default_value"] = first.value if first else None, record.default_value
     if job.scored and best is not None:
-        valid, metric = record.figures.get("valid", {}), record.job["budget"]["metric"]
-        says[f"the best {metric}"] = best.value, valid.get(metric)
-        says["the winner's average_precision_micro"] = (
+        says[f"best {metric}"] = best.value, record.value("valid", metric)
+        says["average_precision_micro of the best trial"] = (
             best.average_precision_micro,
-            valid.get("average_precision_micro"),
+            record.value("valid", "average_precision_micro"),
         )
-    if record.tuning and not record.n_trials_pruned:  # what pruned trials reported is not in the CSV
-        audit = tuning_audit(lines, best, record.job["budget"]["metric"])
-        says["expected_best"] = audit["expected_best"], record.tuning.get("expected_best")
-    for name, (trials, recorded) in says.items():
-        if not same(trials, recorded):
-            yield TRIALS, f"{name} is {trials}, in the record {recorded}"
-
-
-def _trial_lines(path: Path) -> list[TrialRecord]:
-    """The trials of a CSV; parameters as text, those that a trial lacks left out."""
-
-    def number(text: str) -> float | None:
-        return float(text) if text else None
-
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = list(csv.reader(file))
-    if tuple(header[: len(TRIAL_COLUMNS)]) != TRIAL_COLUMNS:
-        raise ValueError("its columns differ")
-    found = []
-    for row in rows:
-        values = dict(zip(TRIAL_COLUMNS, row, strict=False))
-        params = dict(zip(header[len(TRIAL_COLUMNS) :], row[len(TRIAL_COLUMNS) :], strict=True))
-        found.append(
-            TrialRecord(
-                number=int(values["number"]),
-                state=cast("State", values["state"]),
-                value=number(values["value"]),
-                average_precision_micro=number(values["average_precision_micro"]),
-                params={name: text for name, text in params.items() if text},
-            )
-        )
-    return found
-
-
-def _as_cells(params: Mapping[str, Any] | None) -> dict[str, str] | None:
-    if params is None:
-        return None
-    return {name: text for name, value in params.items() if (text := str(cell(value)))}
+    has_report = record.schema_version > 1 or record.tuning.expected_best  # older records may lack it
+    if has_report and not record.n_trials_pruned:  # the CSV lacks what pruned trials reported
+        expected = tuning_report(trials, best, metric).expected_best
+        says["expected_best"] = list(expected), list(record.tuning.expected_best)
+    for name, (computed, recorded) in says.items():
+        if not same(computed, recorded):
+            yield TRIALS, f"{name} is {computed}, in the record {recorded}"
 
 
 # ------------------------------------------------------------------------- what needs the labels
 def recompute_dataset(job: Recomputable) -> Iterator[Difference]:
-    """Sizes, labels and groups; the name depends on where the data were."""
-    for name, value in describe(job.dataset, job.record.dataset["sha256"]).items():
-        if name != "name" and job.record.dataset.get(name) != value:
-            yield RECORD, f"data set: {name} is {job.record.dataset.get(name)}, recomputed {value}"
+    """Recompute sizes, labels and groups, but not the name, which depends on the path of the data."""
+    computed = describe(job.dataset)
+    for name in SIZES:
+        recorded, value = getattr(job.record.dataset, name), getattr(computed, name)
+        if recorded != value:
+            yield RECORD, f"data set: {name} is {recorded}, recomputed {value}"
 
 
-def recompute_figures(job: Recomputable) -> Iterator[Difference]:
-    """The threshold that is best on valid, and every figure on valid and test with it."""
-    assert job.dataset.valid is not None
-    assert job.dataset.test is not None
+def recompute_metrics(job: Recomputable) -> Iterator[Difference]:
+    """The threshold that is best on the validation split, and every metric on both splits with it."""
     threshold = best_threshold(job.dataset.valid.Y, job.valid)
     if not same(threshold, job.record.threshold):
         yield RECORD, f"threshold is {job.record.threshold}, recomputed {threshold}"
         return
-    for part, Y, scores in (("valid", job.dataset.valid.Y, job.valid), ("test", job.dataset.test.Y, job.test)):
-        recorded, computed = job.record.figures.get(part, {}), plain(figures(Y, scores, threshold))
-        if CALIBRATED in recorded and part == "test":  # older records have none
-            value = calibrated_average_precision(job.dataset.valid.Y, job.valid, Y, scores)
-            computed |= plain({CALIBRATED: value})
-        for name in sorted({*recorded, *computed}):
+    splits = {
+        "valid": defined(all_metrics(job.dataset.valid.Y, job.valid, threshold)),
+        "test": test_metrics(job.dataset, job.valid, job.test, threshold),
+    }
+    for split, computed in splits.items():
+        recorded = job.record.metrics.get(split, {})
+        # A metric that a later version added is in no older record, which is no fault of it.
+        calibrated = {CALIBRATED} if split == "test" and job.record.schema_version > 1 else set()
+        for name in sorted(recorded.keys() | FIRST_METRICS | calibrated):
             if name not in computed or name not in recorded or not same(recorded[name], computed[name]):
-                yield RECORD, f"{part} {name} is {recorded.get(name)}, recomputed {computed.get(name)}"
+                yield RECORD, f"{split} {name} is {recorded.get(name)}, recomputed {computed.get(name)}"
 
 
 def recompute_per_label(job: Recomputable) -> Iterator[Difference]:
-    """Counts and figures of each label."""
+    """Recompute the counts and metrics of each label."""
     try:
         with (job.folder / PER_LABEL).open(newline="", encoding="utf-8") as file:
             recorded = list(csv.reader(file))
@@ -314,11 +304,9 @@ def recompute_per_label(job: Recomputable) -> Iterator[Difference]:
 
 
 def recompute_curves(job: Recomputable) -> Iterator[Difference]:
-    """The curves of valid and test; jobs made before there were curves have none."""
+    """Recompute the curves of valid and test, which older jobs lack."""
     if CURVES not in job.record.files:
         return
-    assert job.dataset.valid is not None
-    assert job.dataset.test is not None
     try:
         recorded = json.loads((job.folder / CURVES).read_text(encoding="utf-8"))
     except ValueError as error:
@@ -326,33 +314,38 @@ def recompute_curves(job: Recomputable) -> Iterator[Difference]:
         return
     for part, Y, scores in (("valid", job.dataset.valid.Y, job.valid), ("test", job.dataset.test.Y, job.test)):
         if not same(recorded.get(part) if isinstance(recorded, dict) else None, curve(Y, scores)):
-            yield CURVES, f"the {part} curve is not the one of the scores"
+            yield CURVES, f"the {part} curve does not match the scores"
 
 
 def recompute_replicates(job: Recomputable) -> Iterator[Difference]:
-    """The bootstrap replicates of which intervals and ranks are made; older records have none."""
-    if not job.record.replicates:
+    """Recompute the bootstrap replicates behind intervals and ranks, which older records lack."""
+    record = job.record
+    if record.schema_version == 1 and not record.replicates:
         return
-    computed = {} if job.replicates is None else replicates_to_keep(job.replicates)
-    for name in sorted({*computed, *job.record.replicates}):
-        if not same(job.record.replicates.get(name), computed.get(name)):
-            yield RECORD, f"the replicates of {name} are not those of the scores"
+    threshold = record.threshold if record.threshold is not None else 0.5
+    computed = replicates_to_keep(record.job, job.dataset, job.test, threshold, job.replicates)
+    # A record of schema 1 lacks those of a tuned metric that is not an average precision.
+    names = record.replicates.keys() if record.schema_version == 1 else computed.keys() | record.replicates.keys()
+    for name in sorted(names):
+        recorded = record.replicates.get(name)
+        if recorded is None or not same(list(recorded), computed.get(name)):
+            yield RECORD, f"the replicates of {name} do not match the scores"
 
 
 CHECKS: Sequence[Callable[[Finished], Iterator[Difference]]] = (check_identity, check_files, check_trials)
-"""Of every job."""
+"""Checks for every job."""
 RECOMPUTED: Sequence[Callable[[Recomputable], Iterator[Difference]]] = (
     recompute_dataset,
-    recompute_figures,
+    recompute_metrics,
     recompute_per_label,
     recompute_curves,
     recompute_replicates,
 )
-"""Of jobs that passed ``CHECKS``, and whose data were found."""
+"""Checks for jobs that passed ``CHECKS`` and whose data set was found."""
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two plain values are equal, floats in them to ``TOLERANCE``."""
+    """Return whether two plain values are equal, comparing floats with ``TOLERANCE``."""
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     if isinstance(one, Mapping) and isinstance(other, Mapping):

@@ -1,1 +1,1 @@
-"""From jobs to outcomes: the scheduler, the supervisor of each child process, the worker in it, and tuning."""
+"""Execution of jobs: the scheduler, the supervisor of child processes, the worker in them, and tuning."""

@@ -1,27 +1,26 @@
-"""Where work runs: here, or in processes side by side; any other ``concurrent.futures.Executor`` does as well."""
+"""Where work runs: here, or in threads that supervise children. Any ``concurrent.futures.Executor`` will do, too.
+
+Jobs run in child processes whichever executor is used. So threads are enough to run several side by side, and
+nothing has to be pickled, spawned or imported again.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
-import os
-import signal
-import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from mlbench.execution.process import PR_SET_PDEATHSIG
+from mlbench.execution.process import stop_when
 
 Result = TypeVar("Result")
 
 
 class InlineExecutor(Executor):
-    """Runs what is submitted at once, in the caller."""
+    """An executor that runs each call immediately in the calling thread."""
 
     def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
-        """The finished future of ``fn(*args, **kwargs)``; only Ctrl-C passes through."""
+        """Return the finished future of ``fn(*args, **kwargs)``; only Ctrl-C passes through."""
         future: Future[Result] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -30,22 +29,24 @@ class InlineExecutor(Executor):
         return future
 
 
-def process_pool(workers: int) -> Executor:
-    """Processes that see jobs through side by side, and die with this one."""
-    return ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
-    )
+class SupervisingThreads(ThreadPoolExecutor):
+    """Threads that supervise children; shut down with ``cancel_futures``, they kill their children first."""
+
+    def __init__(self, workers: int) -> None:
+        self._stop_event = threading.Event()
+        super().__init__(workers, "mlbench", initializer=stop_when, initargs=(self._stop_event,))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Wait for all jobs, or end them with ``cancel_futures``; what they did so far is resumed by the next run."""
+        if cancel_futures:
+            self._stop_event.set()
+        super().shutdown(wait, cancel_futures=cancel_futures)
 
 
-def _start_worker(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
+OURS = (InlineExecutor, SupervisingThreads)
+"""Executors that add no faults of their own: an unexpected exception is a bug of ours."""
 
 
-def _exit_with(parent: int) -> None:
-    """For systems without a death signal, and for a parent that died before we asked for one."""
-    while os.getppid() == parent:
-        threading.Event().wait(1.0)
-    os._exit(1)
+def executor_for(jobs: int) -> Executor:
+    """Return what runs that number of jobs side by side."""
+    return InlineExecutor() if jobs == 1 else SupervisingThreads(jobs)

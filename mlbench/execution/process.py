@@ -1,8 +1,7 @@
-"""A child process that can be trusted to end: deadline, memory limit, thread limit, own group, log.
+"""Child processes that are certain to end: with a deadline, limits on memory and threads, and a log.
 
-The child says where it is, one JSON line an event on a pipe, and is killed with its whole process group
-when it stays in a phase for too long. It starts from a fresh interpreter, so nothing of the parent's
-memory is in it.
+The child reports its phase as JSON lines on a pipe. If it stays in a phase for too long, it is killed with its
+process group. It runs in a fresh interpreter and shares no memory with the parent.
 """
 
 from __future__ import annotations
@@ -16,11 +15,14 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from mlbench.plugins.worker_pool import PR_SET_PDEATHSIG
 
 POLL_SECONDS = 0.2
 LONGEST_MESSAGE = 1 << 16
@@ -31,17 +33,34 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "BLIS_NUM_THREADS",
 )
-PR_SET_PDEATHSIG = 1
+
+
+_thread = threading.local()
+
+
+class Stopped(Exception):  # noqa: N818
+    """The run was interrupted while a thread of its executor supervised a child, which is killed."""
+
+
+def stop_when(event: threading.Event) -> None:
+    """Make ``run_child`` in this thread kill its child and raise ``Stopped`` once the event is set."""
+    _thread.stop = event
+
+
+def _stop_if_asked() -> None:
+    event: threading.Event | None = getattr(_thread, "stop", None)
+    if event is not None and event.is_set():
+        raise Stopped
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How a child ended.
+    """How a child process ended.
 
     Attributes:
-        kind: ``"exit"`` by itself, ``"signal"`` by somebody else's, ``"timeout"`` by ours.
-        code: Exit code or signal number.
-        last: The last message that it sent, or an empty dictionary.
+        kind: ``"exit"``, ``"signal"`` (killed from outside), or ``"timeout"`` (killed at the deadline).
+        code: The exit code or the signal number.
+        last: The last message that the child sent, or an empty mapping.
     """
 
     kind: Literal["exit", "signal", "timeout"]
@@ -58,19 +77,20 @@ def run_child(
     cuda: bool,
     deadline: Callable[[Mapping[str, Any], float], float],
 ) -> Ending:
-    """Run ``argv`` plus the number of the pipe to report on, and wait for its end.
+    """Run a command, with the file descriptor of its message pipe as the last argument, until it ends.
 
     Args:
         argv: The command.
-        cwd: Working directory.
-        log: File that stdout and stderr are appended to.
-        threads: What numeric libraries may use.
-        cuda: Whether it may see a GPU.
-        deadline: (last message, when it came) -> when to kill, both in ``time.monotonic()``.
+        cwd: The working directory.
+        log: The file to append stdout and stderr to.
+        threads: The number of threads for numeric libraries.
+        cuda: Whether the process may use a GPU.
+        deadline: Maps the last message and the time it arrived to the time to kill the child; both times are
+            ``time.monotonic()``.
     """
     environment = dict(os.environ)
     environment.update(dict.fromkeys(THREAD_VARIABLES, str(threads)), PYTHONHASHSEED="0", PYTHONUNBUFFERED="1")
-    if "PYTHONPATH" in environment:  # the child works in another folder
+    if "PYTHONPATH" in environment:  # the child runs in another folder
         paths = environment["PYTHONPATH"].split(os.pathsep)
         environment["PYTHONPATH"] = os.pathsep.join(str(Path(path).absolute()) for path in paths)
     if not cuda:
@@ -78,6 +98,8 @@ def run_child(
     read, write = os.pipe()
     with log.open("ab") as output, os.fdopen(read, "rb", buffering=0) as pipe:
         try:
+            # This thread waits for the child's end: a parent's death signal comes when the thread that started a
+            # process ends, not when its process does (``die_with``).
             child = subprocess.Popen(
                 [*argv, str(write)],
                 stdin=subprocess.DEVNULL,
@@ -100,6 +122,7 @@ def _watch(child: subprocess.Popen[bytes], pipe: Any, deadline: Callable[[Mappin
     last: Mapping[str, Any] = {}
     since, buffer, open_ = time.monotonic(), b"", True
     while time.monotonic() <= deadline(last, since):
+        _stop_if_asked()
         if open_ and select.select([pipe], [], [], POLL_SECONDS)[0]:
             chunk = os.read(pipe.fileno(), LONGEST_MESSAGE)
             open_ = bool(chunk)
@@ -118,7 +141,7 @@ def _watch(child: subprocess.Popen[bytes], pipe: Any, deadline: Callable[[Mappin
 
 
 def _message(line: bytes) -> Mapping[str, Any] | None:
-    """A plugin can write to the pipe too, so anything but an object is nothing."""
+    """Parse a message; None if it is not a JSON object, as a plugin could write to the pipe, too."""
     try:
         message = json.loads(line)
     except ValueError:
@@ -127,14 +150,14 @@ def _message(line: bytes) -> Mapping[str, Any] | None:
 
 
 def _kill_group(child: subprocess.Popen[bytes]) -> None:
-    """Kill the child and what it started; its group outlives it while any member does."""
+    """Kill the child and all processes it started; the group exists as long as any member does."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
 
 
 def signal_name(number: int) -> str:
-    """``SIGSEGV`` for 11."""
+    """Return the name of a signal, such as ``SIGSEGV`` for 11."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -143,7 +166,7 @@ def signal_name(number: int) -> str:
 
 # ------------------------------------------------------------------------------ called in the child
 def die_with(parent: int) -> None:
-    """End this process when the process ``parent`` ends (Linux)."""
+    """Make this process end when the process ``parent`` ends (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -151,16 +174,16 @@ def die_with(parent: int) -> None:
 
 
 def limit_memory(n_bytes: int) -> None:
-    """Refuse allocations beyond ``n_bytes``; memory-mapped data files do not count, dumps are off."""
+    """Limit allocations to ``n_bytes``, not counting memory-mapped files, and disable core dumps."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # RLIMIT_DATA counts private writable memory: unlike RLIMIT_AS, neither mapped files nor libraries.
+    # RLIMIT_DATA counts private writable memory; unlike RLIMIT_AS, it ignores mapped files and libraries.
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     limit = min(n_bytes, sys.maxsize if hard == resource.RLIM_INFINITY else hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def peak_memory_mb() -> float:
-    """The largest resident memory of this process so far, in MiB."""
+    """Return the peak resident memory of this process, in MiB."""
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():
@@ -170,15 +193,10 @@ def peak_memory_mb() -> float:
 
 
 def cuda_is_there() -> bool:
-    """Whether the CUDA driver sees a device."""
+    """Return whether the CUDA driver finds a device."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
         return False
     count = ctypes.c_int(0)
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
-
-
-def usable_cpus() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

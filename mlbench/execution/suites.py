@@ -1,4 +1,4 @@
-"""Suite files, and the durations and sizes that they and the command line are written in."""
+"""Suite files, and the durations and memory sizes used in them and on the command line."""
 
 from __future__ import annotations
 
@@ -11,49 +11,50 @@ from typing import Any
 
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import MlbenchError, UnknownName, UsageError
-from mlbench.execution.plan import DEVICES, DatasetRequest
+from mlbench.execution.plan import DEVICES
+from mlbench.plugins.datasets import DatasetRequest
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def seconds(text: str) -> float:
-    """``"90"``, ``"90s"``, ``"10m"``, ``"1h30m"`` in seconds."""
+    """Parse a duration such as ``"90"``, ``"90s"``, ``"10m"`` or ``"1h30m"`` to seconds."""
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
     if not re.fullmatch(r"(\d+(\.\d+)?[smhd])+", text):
-        raise UsageError(f"{text!r} is no duration: write 90s, 10m or 1h30m")
+        raise UsageError(f"invalid duration {text!r}: write for example 90s, 10m or 1h30m")
     return sum(float(n) * _SECONDS[unit] for n, unit in re.findall(r"([\d.]+)([smhd])", text))
 
 
 def n_bytes(text: str) -> int:
-    """``"8G"``, ``"512M"`` in bytes (powers of 1024)."""
+    """Parse a memory size such as ``"8G"`` or ``"512M"`` (powers of 1024) to bytes."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text, flags=re.IGNORECASE)
     if match is None:
-        raise UsageError(f"{text!r} is no amount of memory: write 8G or 512M")
+        raise UsageError(f"invalid memory size {text!r}: write for example 8G or 512M")
     return int(float(match[1]) * _BYTES[match[2].upper()])
 
 
 def read_suite(path: Path) -> dict[str, Any]:
-    """A suite file's settings: keys as in ``Request`` and ``Budget``, and ``[[datasets]]``.
+    """Read the settings of a suite file, with the keys of ``Request`` and ``Budget``, and ``[[datasets]]``.
 
-    A data set's ``name`` is a registered name or a path; ``$VARIABLE`` and ``~`` are expanded, and a
-    relative path starts at the suite file.
+    The ``name`` of a data set is a registered name or a path. ``$VARIABLE`` and ``~`` are expanded, and relative
+    paths are relative to the suite file.
 
     Raises:
-        UsageError: It cannot be read, or a key, a value or a variable is not what it must be.
+        UsageError: The file cannot be read, or a key, a value or a variable is invalid.
     """
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"cannot read the suite {path}: {error.strerror}") from error
+        raise UsageError(f"cannot read suite {path}: {error.strerror}") from error
     except ValueError as error:
-        raise UsageError(f"the suite {path} is no TOML: {error}") from error
+        raise UsageError(f"suite {path} is not valid TOML: {error}") from error
     try:
         chosen = _parsed(settings, _SUITE)
         entries = chosen.pop("datasets", [])
         if not entries:
-            raise UsageError("it names no [[datasets]]")
+            raise UsageError("no [[datasets]] entries")
         features = chosen.pop("features", ())
         return {**chosen, "datasets": [_dataset(_parsed(entry, _DATASET), features, path) for entry in entries]}
     except MlbenchError as error:
@@ -62,10 +63,10 @@ def read_suite(path: Path) -> dict[str, Any]:
 
 def _dataset(entry: Mapping[str, Any], features: tuple[str, ...], suite: Path) -> DatasetRequest:
     if "name" not in entry:
-        raise UsageError("a [[datasets]] entry has no name")
+        raise UsageError("a [[datasets]] entry lacks a name")
     name = os.path.expandvars(entry["name"])
     if "$" in name:
-        raise UsageError(f"{entry['name']}: the environment variable is not set")
+        raise UsageError(f"{entry['name']}: environment variable not set")
     beside = suite.parent / Path(name).expanduser()
     return DatasetRequest(
         name=str(beside) if os.sep in name or beside.exists() else name,
@@ -77,20 +78,20 @@ def _dataset(entry: Mapping[str, Any], features: tuple[str, ...], suite: Path) -
 # ------------------------------------------------------------------------- what a value must be
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError("a text")
+        raise ValueError("a string")
     return value
 
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError("a whole number")
+        raise ValueError("a non-negative integer")
     return value
 
 
 def _quantity(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
     def quantity(value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise ValueError("a text such as '10m' or '8G'")
+            raise ValueError("a string such as '10m' or '8G'")
         return parse(str(value))
 
     return quantity
@@ -141,7 +142,7 @@ _DATASET: dict[str, Callable[[Any], Any]] = {
 
 
 def _parsed(entry: Mapping[str, Any], known: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
-    """The values of a table, each as its key wants it."""
+    """Parse the values of a table by their keys."""
     parsed = {}
     for key, value in entry.items():
         if key not in known:

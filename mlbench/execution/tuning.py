@@ -1,7 +1,7 @@
-"""One Optuna study, alone in its process; the only module that imports Optuna.
+"""The Optuna study of a job; the only module that imports Optuna.
 
-The sampler is seeded anew for each trial from (seed, finished trials), and a trial that is cut short
-leaves no trace, so a study that is killed and resumed equals one that was not, trial by trial.
+The sampler is seeded for each trial from (job seed, number of finished trials), and an interrupted trial leaves no
+trace. A study that was killed and resumed therefore equals an uninterrupted one, trial by trial.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import hashlib
 import json
 import operator
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,48 +21,31 @@ from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.trial import FixedTrial, TrialState
 
 from mlbench.data.cache import JobData
-from mlbench.errors import InvalidScores, PluginError, TrialPruned, one_line
+from mlbench.errors import PluginError, TrialPruned
 from mlbench.evaluation.scores import checked_scores, score_rows
-from mlbench.metrics import DIRECTIONS, figure
+from mlbench.execution.failures import classify
+from mlbench.metrics import DIRECTIONS, metric_value
 from mlbench.plugins.specs import FitContext, ModelSpec, Params, ScoreFunction, Scores
-from mlbench.results.trial_log import TrialLog, TrialRecord
+from mlbench.results.schema import Budget
+from mlbench.results.trial_log import TrialLog, TrialRecord, best_trial
 
 STARTUP_TRIALS = 5
-"""Random trials before TPE and before pruning. Optuna's default for TPE, 10, is half of our budget."""
+"""The number of random trials before TPE and pruning start. Optuna's default for TPE, 10, is half of our budget."""
 WARMUP_STEPS = 10
-"""No trial is pruned before this step: slow learners start low."""
+"""No trial is pruned before this step, because slow learners start low."""
 LEAST_SHARE = 0.25
-"""Of the quickest complete trial: with less time left no other one is begun. It could hardly win, and a model that does
-not stop by itself is killed, which costs the grace on top."""
-OUT_OF_MEMORY_WORDS = ("bad_alloc", "bad allocation", "out of memory", "cannot allocate memory")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to tune.
-
-    Attributes:
-        n_trials: Finished trials to reach.
-        metric: A figure of ``mlbench.metrics.DIRECTIONS``.
-        seed: The job's seed.
-        trial_seconds: How long one trial may take.
-        deadline: ``time.monotonic()`` at which tuning ends.
-    """
-
-    n_trials: int
-    metric: str
-    seed: int
-    trial_seconds: float
-    deadline: float
+"""No trial starts if less than this fraction of the quickest complete trial's time is left. Such a trial could hardly
+win, and a model that does not stop by itself would be killed, which also costs the grace period."""
 
 
 def tune(
     spec: ModelSpec,
     data: JobData,
     context: FitContext,
-    settings: Settings,
+    budget: Budget,
     log: TrialLog,
     *,
+    deadline: float,
     on_trial: Callable[[int], None],
     on_best: Callable[[int, Scores, ScoreFunction], float],
     on_end: Callable[[], None] = lambda: None,
@@ -75,8 +57,9 @@ def tune(
         spec: The model.
         data: The rows.
         context: Without trial-bound fields.
-        settings: How.
+        budget: What to optimise, and how many trials.
         log: Where finished trials are, and go.
+        deadline: ``time.monotonic()`` at which tuning ends.
         on_trial: Told a trial's number before it starts.
         on_best: Told (number, valid scores, scorer) of a new best before it is logged, so that what it
             stores is there whenever the log says so; returns the seconds that it predicted.
@@ -85,7 +68,7 @@ def tune(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    direction = DIRECTIONS[settings.metric]
+    direction = DIRECTIONS[budget.metric]
     study = optuna.create_study(
         direction=direction,
         pruner=optuna.pruners.PercentilePruner(75.0, n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_STEPS),
@@ -93,10 +76,10 @@ def tune(
     lines = log.read()
     for line in lines:
         study.add_trial(_replayed(line))
-    while len(lines) < n_trials(spec, settings.n_trials) and _is_time_left(settings.deadline, lines):
+    while len(lines) < n_trials(spec, budget.n_trials) and _is_time_left(deadline, lines):
         number = len(lines)
         study.sampler = optuna.samplers.TPESampler(
-            seed=_trial_seed(settings.seed, number), n_startup_trials=STARTUP_TRIALS
+            seed=_trial_seed(context.seed, number), n_startup_trials=STARTUP_TRIALS
         )
         if number == 0:
             study.enqueue_trial(dict(spec.defaults))
@@ -104,8 +87,8 @@ def tune(
         if number == 0:
             _check_defaults(spec)
         trial = study.ask()
-        best = best_trial(lines, settings.metric)
-        line = _run_trial(spec, data, context, settings, trial, number, best, on_best, prepared)
+        best = best_trial(lines, budget.metric)
+        line = _run_trial(spec, data, context, budget, deadline, trial, number, best, on_best, prepared)
         study.tell(trial, line.value, state=TrialState[line.state])
         frozen = study.get_trials(deepcopy=False)[-1]
         line = replace(
@@ -125,19 +108,12 @@ def _is_time_left(deadline: float, lines: Sequence[TrialRecord]) -> bool:
 
 
 def n_trials(spec: ModelSpec, asked: int) -> int:
-    """One trial is all there is when there is nothing to tune."""
+    """Return the number of trials: 1 for a model that has nothing to tune."""
     return asked if spec.suggest is not None else 1
 
 
-def best_trial(lines: Sequence[TrialRecord], metric: str) -> TrialRecord | None:
-    """The first of the best complete trials."""
-    complete = [line for line in lines if line.value is not None and line.state == "COMPLETE"]
-    sign = 1 if DIRECTIONS[metric] == "maximize" else -1
-    return max(complete, key=lambda line: sign * (line.value or 0.0), default=None)
-
-
 def params_of(spec: ModelSpec, line: TrialRecord) -> Params:
-    """What ``suggest`` gave in that trial."""
+    """Return the parameters that ``suggest`` returned in a trial."""
     return spec.suggest(FixedTrial(dict(line.params))) if spec.suggest is not None else dict(spec.defaults)  # type: ignore[arg-type]
 
 
@@ -157,13 +133,13 @@ def _replayed(line: TrialRecord) -> optuna.trial.FrozenTrial:
 
 
 def _check_defaults(spec: ModelSpec) -> None:
-    """Ask as trial 0 will, before any time is spent on a fit.
+    """Check the defaults as trial 0 will use them, before any time is spent on a fit.
 
-    Optuna runs values that lie outside of what ``suggest`` asks for, but cannot take them up again at a resume. It
-    passes over a name that nobody asks for: misspelt, the default would be a random value.
+    Optuna runs a trial with a default outside the range of ``suggest``, but cannot resume it. It ignores a default
+    whose name ``suggest`` does not use, so a misspelt default would become a random value.
 
     Raises:
-        PluginError: A default lies outside, or is not asked for.
+        PluginError: A default is out of range, or ``suggest`` does not use it.
     """
     if spec.suggest is None:
         return
@@ -174,32 +150,33 @@ def _check_defaults(spec: ModelSpec) -> None:
         spec.suggest(trial)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # what is wrong with it, the trial will say
+    except BaseException:  # the trial will report what is wrong
         return
     asked = study.get_trials()[0]
     if unknown := spec.defaults.keys() - asked.params.keys():
         names = ", ".join(sorted(unknown))
-        raise PluginError(f"model {spec.name!r}: defaults has {names}, which suggest does not ask for with them")
+        raise PluginError(f"model {spec.name!r}: suggest does not ask for {names}, which defaults has")
     try:
         optuna.trial.create_trial(value=0.0, params=asked.params, distributions=asked.distributions)
     except ValueError as error:
-        raise PluginError(f"model {spec.name!r}: defaults are outside of what suggest asks for: {error}") from error
+        raise PluginError(f"model {spec.name!r}: defaults are outside the range of suggest: {error}") from error
 
 
 def _run_trial(
     spec: ModelSpec,
     data: JobData,
     context: FitContext,
-    settings: Settings,
+    budget: Budget,
+    deadline: float,
     trial: optuna.Trial,
     number: int,
     best: TrialRecord | None,
     on_best: Callable[[int, Scores, ScoreFunction], float],
     prepared: Any,
 ) -> TrialRecord:
-    """One trial, whatever the plugin does; ``params`` and the like are filled in by the caller."""
+    """Run one trial, catching whatever the plugin raises; the caller fills in ``params`` and related fields."""
     start = time.monotonic()
-    sign = 1 if DIRECTIONS[settings.metric] == "maximize" else -1
+    sign = 1 if DIRECTIONS[budget.metric] == "maximize" else -1
     steps: dict[int, float] = {}
     whole_steps: dict[int, float] = {}
 
@@ -207,7 +184,7 @@ def _run_trial(
         step = operator.index(step)
         scores = checked_scores(scores, data.valid.Y.shape, missing_labels=True)
         trained = ~np.isnan(scores[0])
-        value = figure(settings.metric, data.valid.Y[:, trained], scores[:, trained]) if trained.any() else np.nan
+        value = metric_value(budget.metric, data.valid.Y[:, trained], scores[:, trained]) if trained.any() else np.nan
         if not (np.isnan(value) or step in steps):
             steps[step] = value
             if trained.all():
@@ -217,12 +194,12 @@ def _run_trial(
                 raise TrialPruned
         return sign * value
 
-    keep: dict[str, Any] = {}
+    state: dict[str, Any] = {}
     context = replace(
         context,
-        keep=keep,
+        refit_state=state,
         on_report=on_report,
-        deadline=min(start + settings.trial_seconds, settings.deadline),
+        deadline=min(start + budget.trial_timeout, deadline),
     )
     line = TrialRecord(number=number, state="COMPLETE")
     try:
@@ -231,12 +208,12 @@ def _run_trial(
         scorer = spec.fit(prepared, params, context)
         line = replace(line, fit_seconds=time.monotonic() - fit_start)
         scores = score_rows(scorer, data.valid.X, data.valid.Y.shape[1])
-        _check_keep(keep)
-        value = figure(settings.metric, data.valid.Y, scores)
+        _check_state(state)
+        value = metric_value(budget.metric, data.valid.Y, scores)
         if np.isnan(value):
-            raise ValueError(f"{settings.metric} is undefined on the valid part: tune on another --metric")
+            raise ValueError(f"{budget.metric} is undefined on the valid part: tune on another --metric")
         line = replace(
-            line, value=value, average_precision_micro=figure("average_precision_micro", data.valid.Y, scores)
+            line, value=value, average_precision_micro=metric_value("average_precision_micro", data.valid.Y, scores)
         )
         if best is None or best.value is None or sign * value > sign * best.value:
             line = replace(line, predict_seconds=on_best(number, scores, scorer))
@@ -246,28 +223,16 @@ def _run_trial(
         raise
     except BaseException as error:  # a plugin may even call sys.exit
         status, message = classify(error)
-        keep = {}
+        state = {}
         line = replace(line, state="FAIL", value=None, average_precision_micro=None, status=status, error=message)
     best_step = min(whole_steps, key=lambda step: (-sign * whole_steps[step], step), default=None)
-    return replace(line, steps=tuple(steps.items()), best_step=best_step, keep=keep, seconds=time.monotonic() - start)
+    return replace(
+        line, steps=tuple(steps.items()), best_step=best_step, refit_state=state, seconds=time.monotonic() - start
+    )
 
 
-def _check_keep(keep: Mapping[str, Any]) -> None:
+def _check_state(state: Mapping[str, Any]) -> None:
     try:
-        json.dumps(keep, allow_nan=False)
+        json.dumps(state, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise PluginError(f"context.keep must hold plain JSON values: {error}") from error
-
-
-def classify(error: BaseException) -> tuple[str, str]:
-    """The status that an exception of a plugin stands for, and its one line; the rest goes to the job's log."""
-    traceback.print_exception(error)
-    words = one_line(error)
-    line = one_line(f"{type(error).__name__}: {words}") if words else type(error).__name__
-    if isinstance(error, InvalidScores):
-        return "invalid_scores", words
-    if isinstance(error, MemoryError) or any(word in words.lower() for word in OUT_OF_MEMORY_WORDS):
-        return "out_of_memory", line
-    if isinstance(error, ImportError):
-        return "import_error", line
-    return "failed", line
+        raise PluginError(f"context.refit_state must hold plain JSON values: {error}") from error

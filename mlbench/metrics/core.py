@@ -1,4 +1,4 @@
-"""What the figures share: types, and what is done with truth and scores before anything else."""
+"""Types, input checks and a fast selection that all metrics share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ Floats = NDArray[np.float64]
 
 
 def checked(Y: Labels, scores: Scores) -> tuple[Labels, Scores]:
-    """Both as arrays (n, k); ``ValueError`` where their shapes differ."""
+    """Return both as arrays (n, k).
+
+    Raises:
+        ValueError: The shapes differ.
+    """
     Y, scores = np.asarray(Y), np.asarray(scores)
     if Y.ndim == 1 and scores.ndim == 1:
         Y, scores = Y[:, None], scores[:, None]
@@ -23,5 +27,8 @@ def checked(Y: Labels, scores: Scores) -> tuple[Labels, Scores]:
 
 
 def true_scores(truth: NDArray[np.bool_], scores: Scores) -> Scores:
-    """The scores of what is true, row by row; several times faster than ``scores[truth]`` where little is true."""
+    """Select the scores of the positives, row by row.
+
+    This is several times faster than ``scores[truth]`` when positives are few.
+    """
     return np.take(scores, np.flatnonzero(truth))

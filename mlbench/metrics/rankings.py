@@ -1,6 +1,6 @@
-"""Figures of rankings: of all entries together, and of the entries of each label.
+"""Ranking metrics over all entries together (micro) and over the entries of each label (macro).
 
-Values are sorted, not indices, and only positives are looked up among them.
+Values are sorted instead of indices, and only the positives are looked up among them.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from mlbench.metrics.core import Floats, Labels, Scores, checked, true_scores
 from mlbench.metrics.row_rankings import Ranking
 
 Average = Literal["micro", "macro", "weighted", "samples"]
-Figure = Callable[[Scores, Scores], float]
-"""What one ranking is worth, from the sorted scores of its positives and the sorted scores of all its entries."""
+RankingMetric = Callable[[Scores, Scores], float]
+"""Maps the sorted scores of the positives and the sorted scores of all entries to the value of one ranking."""
 CELLS_AT_ONCE = 1 << 22
-"""Scores that are copied and sorted together, where it need not be all of them."""
+"""How many scores are copied and sorted at a time where they need not all be in memory together."""
 TILE = 512
-"""Rows of a wide matrix that are transposed together: more of them, and no cache holds what is read in between."""
+"""How many rows of a wide matrix are transposed at a time: a larger tile no longer fits into the cache."""
 RUN = 1 << 15
-"""Sorted values that thresholds are searched in together: more of them, and each step of a search is a cache miss."""
+"""How many sorted values are searched at a time: in a longer run, each step of the search is a cache miss."""
 
 
 def _places(values: Scores, thresholds: Scores, side: Literal["left", "right"] = "left") -> NDArray[np.int64]:
-    """``np.searchsorted`` of thresholds that are sorted themselves."""
+    """Do what ``np.searchsorted`` does, for thresholds that are sorted themselves."""
     if len(values) <= RUN or not len(thresholds):
         return np.searchsorted(values, thresholds, side=side)
     starts = np.arange(0, len(values), RUN)
-    # Those from cuts[i] to cuts[i + 1] fall between the first values of run i and of the next one.
+    # Thresholds cuts[i] to cuts[i + 1] fall between the first value of run i and that of the next run.
     cuts = np.searchsorted(thresholds, values[starts], side="right" if side == "left" else "left")
     places = np.zeros(len(thresholds), dtype=np.int64)
     for start, low, high in zip(starts.tolist(), cuts.tolist(), [*cuts[1:].tolist(), len(thresholds)], strict=True):
@@ -41,36 +41,37 @@ def _places(values: Scores, thresholds: Scores, side: Literal["left", "right"] =
 
 
 def _counts_at_or_above(values: Scores, thresholds: Scores) -> NDArray[np.int64]:
-    """For each of the sorted ``thresholds``, how many of the sorted ``values`` reach it."""
+    """Count, for each of the sorted ``thresholds``, the sorted ``values`` that are at least as high."""
     return len(values) - _places(values, thresholds)
 
 
 def one_average_precision(positives: Scores, values: Scores) -> float:
-    """Average precision of one ranking, NaN without a positive."""
+    """Compute the average precision of one ranking; NaN without positives."""
     if not len(positives):
         return float("nan")
     return float(np.mean(_counts_at_or_above(positives, positives) / _counts_at_or_above(values, positives)))
 
 
 def one_roc_auc(positives: Scores, values: Scores) -> float:
-    """ROC AUC of one ranking, NaN without a positive or without a negative."""
+    """Compute the ROC AUC of one ranking; NaN without positives or without negatives."""
     n, n_positives = len(values), len(positives)
     if n_positives in (0, n):
         return float("nan")
-    # Twice what is below a positive, ties half, summed; among positives alone that is their number squared.
+    # Twice the number of entries below each positive, a tie counting half, summed over the positives.
+    # The positives alone contribute the square of their number.
     twice = int(_places(values, positives).sum()) + int(_places(values, positives, "right").sum())
     return (twice - n_positives**2) / 2 / (n_positives * (n - n_positives))
 
 
 def all_together(truth: NDArray[np.bool_], scores: Scores) -> tuple[Scores, Scores]:
-    """All entries as one ranking: the sorted scores of its positives and of all."""
+    """Treat all entries as one ranking: return the sorted scores of the positives, and those of all entries."""
     return np.sort(true_scores(truth, scores)), np.sort(scores, axis=None)
 
 
-def per_label(ones: Sequence[Figure], truth: NDArray[np.bool_], scores: Scores) -> list[Floats]:
-    """Figures of each label alone, one array (k,) each, NaN for labels without a positive."""
+def per_label(functions: Sequence[RankingMetric], truth: NDArray[np.bool_], scores: Scores) -> list[Floats]:
+    """Compute ranking metrics label by label; one array (k,) for each, NaN for labels without positives."""
     n, k = truth.shape
-    values = [np.full(k, np.nan) for _ in ones]
+    values = [np.full(k, np.nan) for _ in functions]
     support = truth.sum(axis=0)
     live = np.flatnonzero(support)
     step = max(1, CELLS_AT_ONCE // max(1, n))
@@ -82,15 +83,15 @@ def per_label(ones: Sequence[Figure], truth: NDArray[np.bool_], scores: Scores) 
         ends = np.cumsum(support[labels]).tolist()
         for label, column, low, high in zip(labels.tolist(), columns, [0, *ends[:-1]], ends, strict=True):
             positives[low:high].sort()
-            for found, one in zip(values, ones, strict=True):
-                found[label] = one(positives[low:high], column)
+            for result, function in zip(values, functions, strict=True):
+                result[label] = function(positives[low:high], column)
     return values
 
 
 def _transposed(matrix: NDArray[Any], labels: NDArray[np.intp]) -> NDArray[Any]:
-    """A copy (labels, n) of some columns."""
+    """Copy some columns into an array (labels, n)."""
     columns = np.empty((len(labels), len(matrix)), dtype=matrix.dtype)
-    # Mostly neighbours: a slice is cheaper to read than a list of columns.
+    # The labels are mostly neighbours, and a slice is cheaper to read than a list of columns.
     span: Any = slice(labels[0], labels[-1] + 1) if labels[-1] - labels[0] + 1 == len(labels) else labels
     for start in range(0, len(matrix), TILE):
         columns[:, start : start + TILE] = matrix[start : start + TILE, span].T
@@ -98,13 +99,13 @@ def _transposed(matrix: NDArray[Any], labels: NDArray[np.intp]) -> NDArray[Any]:
 
 
 def mean_of_defined(values: Floats) -> float:
-    """Macro: the mean over what is not NaN."""
+    """Average the values that are not NaN, as macro averages do; NaN if there are none."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")
 
 
 def weighted(values: Floats, support: NDArray[np.int64]) -> float:
-    """The mean weighted by positives, of the labels that have any."""
+    """Average over the labels that have positives, weighted by how many they have."""
     return float(np.nansum(values * support) / support.sum()) if support.any() else float("nan")
 
 
@@ -113,15 +114,15 @@ def average_precision(Y: Labels, scores: Scores, average: None) -> Floats: ...
 @overload
 def average_precision(Y: Labels, scores: Scores, average: Average = ...) -> float: ...
 def average_precision(Y: Labels, scores: Scores, average: Average | None = "macro") -> float | Floats:
-    """Average precision.
+    """Compute the average precision.
 
     Args:
         Y: Labels (n, k), 0 or 1.
         scores: Scores (n, k).
-        average: ``"micro"`` ranks all entries together; ``"macro"`` is the mean over the labels with a
-            positive; ``"weighted"`` weighs labels by their positives; ``"samples"`` is the mean over
-            rows, where a row without a label counts 0; None gives one value a label, NaN where there
-            is no positive.
+        average: ``"micro"`` ranks all entries together; ``"macro"`` is the mean over the labels that
+            have a positive; ``"weighted"`` weights each label by its number of positives; ``"samples"``
+            is the mean over rows, where a row without positives counts as 0; None returns one value
+            per label, NaN where the label has no positive.
     """
     Y, scores = checked(Y, scores)
     if average == "micro":
@@ -144,12 +145,13 @@ def roc_auc(Y: Labels, scores: Scores, average: None) -> Floats: ...
 @overload
 def roc_auc(Y: Labels, scores: Scores, average: Literal["micro", "macro"] = ...) -> float: ...
 def roc_auc(Y: Labels, scores: Scores, average: Literal["micro", "macro"] | None = "macro") -> float | Floats:
-    """Area under the ROC curve; macro is the mean over the labels with a positive and a negative.
+    """Compute the area under the ROC curve.
 
     Args:
         Y: Labels (n, k), 0 or 1.
         scores: Scores (n, k).
-        average: ``"micro"``, ``"macro"``, or None for one value a label, NaN where it is undefined.
+        average: ``"micro"``; ``"macro"``, the mean over the labels that have both a positive and a
+            negative; or None for one value per label, NaN where it is undefined.
     """
     Y, scores = checked(Y, scores)
     if average == "micro":
@@ -159,22 +161,22 @@ def roc_auc(Y: Labels, scores: Scores, average: Literal["micro", "macro"] | None
 
 
 def precision_recall_curve(Y: Labels, scores: Scores) -> tuple[Floats, Floats]:
-    """Precision and recall, all entries ranked together, from the highest score down.
+    """Compute precision and recall of all entries ranked together, from the highest score down.
 
-    One point a distinct score, but for those between two others of the same recall: the points of
-    scikit-learn's ``precision_recall_curve(..., drop_intermediate=True)``, in the other order. There are
-    at most two for each positive, however many entries there are.
+    There is one point per distinct score, except between two points of the same recall: these are the
+    points of scikit-learn's ``precision_recall_curve(..., drop_intermediate=True)``, in reverse order.
+    However many entries there are, the curve has at most two points per positive.
 
     Args:
         Y: Labels (n, k), 0 or 1, with a positive.
         scores: Scores (n, k).
 
     Returns:
-        Precision and recall, each (points,); first precision 1 at recall 0, last the share of positives
-        at recall 1.
+        Precision and recall, each of shape (points,). The first point is precision 1 at recall 0, the
+        last is the fraction of positives at recall 1.
 
     Raises:
-        ValueError: There is no positive, so that there is no recall.
+        ValueError: There are no positives, so recall is undefined.
     """
     Y, scores = checked(Y, scores)
     positives, values = all_together(Y == 1, scores)
@@ -182,25 +184,30 @@ def precision_recall_curve(Y: Labels, scores: Scores) -> tuple[Floats, Floats]:
         raise ValueError("recall is undefined without a positive")
     thresholds = np.unique(positives)
     above = (len(values) - _places(values, thresholds, "right"))[::-1]
-    # Recall rises at each threshold; after it, only precision falls, until just above the next.
+    # Recall rises at each threshold; from there to the next one, only precision changes.
     found = np.repeat(np.append(0, _counts_at_or_above(positives, thresholds)[::-1]), 2)
     starts, ends = np.append(0, _counts_at_or_above(values, thresholds)[::-1]), np.append(above, len(values))
-    decided = np.stack([starts, ends], axis=1).ravel()
-    new = np.append(True, np.diff(decided) > 0)
-    precision = np.append(1.0, found[1:] / np.maximum(decided[1:], 1))
+    predicted = np.stack([starts, ends], axis=1).ravel()
+    new = np.append(True, np.diff(predicted) > 0)
+    precision = np.append(1.0, found[1:] / np.maximum(predicted[1:], 1))
     return precision[new], (found / len(positives))[new]
 
 
 def best_threshold(Y: Labels, scores: Scores) -> float:
-    """The score from which on to say yes, for the best micro F1; 0.5 if there is no positive.
+    """Find the threshold on the scores that maximises micro F1; 0.5 if there are no positives.
 
-    To be fitted on valid; a decision is ``scores >= threshold``. Among equals the highest.
+    Fit it on the validation split. Predictions are ``scores >= threshold``. Of several thresholds that
+    are equally good, the highest is returned.
+
+    Args:
+        Y: Labels (n, k), 0 or 1.
+        scores: Scores (n, k).
     """
     Y, scores = checked(Y, scores)
     positives, ordered = all_together(Y == 1, scores)
     if not len(positives):
         return 0.5
-    decided = _counts_at_or_above(ordered, positives)
+    predicted = _counts_at_or_above(ordered, positives)
     found = _counts_at_or_above(positives, positives)
-    values = 2 * found / (decided + len(positives))
+    values = 2 * found / (predicted + len(positives))
     return float(positives[len(values) - 1 - int(np.argmax(values[::-1]))])

@@ -1,4 +1,4 @@
-"""Figures of rankings of the labels within each row."""
+"""Metrics of how the labels are ranked within each row."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from mlbench.metrics.core import Labels, Scores, checked, true_scores
 
 CELLS_AT_ONCE = 1 << 18
-"""Scores that are sorted together: few enough for a cache, as each step of the search goes through them all."""
+"""How many scores are sorted at a time: they must fit into the cache, as each search step visits all of them."""
 
 
 class Ranking:
-    """What every figure of rankings within rows is made of, one value a row, from one pass.
+    """Per-row quantities that all row-ranking metrics are computed from, obtained in one pass.
 
     Attributes:
-        n_positives: The labels of the row.
-        precision: Mean, over its labels, of (labels / all) that score at least as high; NaN without labels.
-        coverage: How far down the ranking one has to go to cover its labels; 0 without labels.
-        reversed_pairs: Share of (label, non-label) pairs in the wrong order; 0 where there are no pairs.
+        n_positives: The number of positives in the row.
+        precision: The row's average precision; NaN in a row without positives.
+        coverage: How far down the ranking one has to go to cover all positives; 0 without positives.
+        reversed_pairs: The fraction of (positive, negative) pairs in the wrong order; 0 without pairs.
     """
 
     def __init__(self, truth: NDArray[np.bool_], scores: Scores) -> None:
@@ -31,7 +31,7 @@ class Ranking:
             count = self.n_positives[rows]
             row = np.repeat(np.arange(len(count)), count)
             above_all = k - _places_in_rows(np.sort(scores[rows], axis=1), row, true_scores(truth[rows], scores[rows]))
-            # Sorted by row and then by how many are at or above, so that ties are neighbours.
+            # Sort by row, then by how many entries are at or above, so that ties are neighbours.
             key = row * (k + 1) + above_all
             key.sort()
             above_all = key - row * (k + 1)
@@ -48,7 +48,7 @@ class Ranking:
 
 
 def _places_in_rows(values: Scores, row: NDArray[np.intp], thresholds: Scores) -> NDArray[np.intp]:
-    """``np.searchsorted`` of each threshold in its own row of sorted ``values``, all of them step by step together."""
+    """Do what ``np.searchsorted`` does, each threshold in its own sorted row, all rows in step."""
     k = values.shape[1]
     flat, base = values.ravel(), row * k
     begin = base.copy()
@@ -67,16 +67,16 @@ def _ranking(Y: Labels, scores: Scores) -> Ranking:
 
 
 def label_ranking_average_precision(Y: Labels, scores: Scores) -> float:
-    """Mean over rows of the average precision of the row's labels; 1 for a row with none or all labels."""
+    """Compute the mean over rows of the row's average precision; a row with no or only positives counts as 1."""
     ranking = _ranking(Y, scores)
     return float(np.where(ranking.n_positives > 0, ranking.precision, 1.0).mean())
 
 
 def coverage_error(Y: Labels, scores: Scores) -> float:
-    """Mean over rows of the labels one has to go through, best first, to find all that are true."""
+    """Compute the mean over rows of how far down the ranking one has to go to cover all positives."""
     return float(_ranking(Y, scores).coverage.mean())
 
 
 def label_ranking_loss(Y: Labels, scores: Scores) -> float:
-    """Mean over rows of the share of (true, false) label pairs that are not in the right order."""
+    """Compute the mean over rows of the fraction of (positive, negative) label pairs in the wrong order."""
     return float(_ranking(Y, scores).reversed_pairs.mean())

@@ -1,4 +1,4 @@
-"""What mlbench itself offers, through the same hooks as every plugin: floor, features, demo."""
+"""What mlbench itself offers, through the same hooks as every plugin: the baseline, features, the demo."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mlbench.plugins.specs import (
 )
 
 
-# --------------------------------------------------------------------------------------- the floor
+# ----------------------------------------------------------------------------------- the baseline
 def _fit_prior(train: Split, params: Params, context: FitContext) -> ScoreFunction:
     share = train.Y.mean(axis=0)
 
@@ -35,22 +35,23 @@ def _fit_prior(train: Split, params: Params, context: FitContext) -> ScoreFuncti
 
 @hookimpl
 def mlbench_models() -> Iterator[ModelSpec]:
-    """The floor of every board."""
+    """Yield the baseline of every board."""
     yield ModelSpec(
         name="prior",
-        summary="The floor: each label's share in train, the same for every row",
+        summary="Baseline: each label's share in train, the same for every row",
         fit=_fit_prior,
         accepts={"dense", "sparse"},
     )
 
 
 # ---------------------------------------------------------------------------------------- features
-def _raw(train: Matrix) -> Transform:
+def _raw(train: Split, context: FitContext) -> Transform:
     return lambda X: X
 
 
-def _standard(train: Matrix) -> Transform:
+def _standard(split: Split, context: FitContext) -> Transform:
     """Centre and scale by train's mean and standard deviation; sparse input is scaled only."""
+    train = split.X
     n = train.shape[0]
     total, squares = np.zeros(train.shape[1]), np.zeros(train.shape[1])
     for rows in blocks(n):
@@ -78,7 +79,7 @@ def _standard(train: Matrix) -> Transform:
     return transform
 
 
-def _magnitudes(train: Matrix, finish: Callable[[Any], Any]) -> Transform:
+def _magnitudes(train: Split, context: FitContext, finish: Callable[[Any], Any]) -> Transform:
     def transform(X: Matrix) -> Matrix:
         spectrum: Matrix = finish(np.abs(np.fft.rfft(X, axis=1))).astype(np.float32)
         return spectrum
@@ -88,7 +89,7 @@ def _magnitudes(train: Matrix, finish: Callable[[Any], Any]) -> Transform:
 
 @hookimpl
 def mlbench_features() -> Iterator[FeatureSpec]:
-    """Plain representations."""
+    """Yield plain representations."""
     both = {"dense", "sparse"}
     yield FeatureSpec(name="raw", summary="The columns as they are", fit=_raw, accepts=both)
     yield FeatureSpec(
@@ -107,7 +108,7 @@ def mlbench_features() -> Iterator[FeatureSpec]:
 # -------------------------------------------------------------------------------------------- demo
 @hookimpl
 def mlbench_datasets() -> Iterator[DatasetSpec]:
-    """The demo."""
+    """Yield the demo."""
     yield DatasetSpec(
         name="demo",
         summary="Synthetic notes: 12 labels, 800 windows of 50 recordings, made on the spot",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +10,9 @@ from typing import Any, Generic, TypeVar
 
 import pluggy
 
-from mlbench.errors import NameClash, PluginError, UnknownName, one_line
+from mlbench.errors import NameClash, PluginError, UnknownName
 from mlbench.plugins import builtins, hookspecs
+from mlbench.plugins.guard import guarded
 from mlbench.plugins.specs import DatasetSpec, FeatureSpec, ModelSpec
 
 Spec = TypeVar("Spec", ModelSpec, DatasetSpec, FeatureSpec)
@@ -127,14 +126,29 @@ def discover() -> Catalog:
     )
 
 
-def load_model(origin: PluginSource, name: str) -> ModelSpec:
-    """One model of one plugin, without loading any other; what the process of a job does."""
+def load_model(source: PluginSource, name: str) -> ModelSpec:
+    """Load one model of one plugin, without any other plugin; what the process of a job does.
+
+    Raises:
+        PluginError: The plugin cannot be loaded, or does not offer the model.
+    """
+    spec: ModelSpec = _load_spec("model", source, name)
+    return spec
+
+
+def load_features(source: PluginSource, name: str) -> FeatureSpec:
+    """Load one representation of one plugin, as ``load_model`` does."""
+    spec: FeatureSpec = _load_spec("features", source, name)
+    return spec
+
+
+def _load_spec(kind: str, source: PluginSource, name: str) -> Any:
     for known, point in _sources():
-        if (known.plugin, known.entry_point) == (origin.plugin, origin.entry_point):
-            for kind, spec in _collect(_load(point)):
-                if kind == "model" and spec.name == name and isinstance(spec, ModelSpec):
+        if (known.plugin, known.entry_point) == (source.plugin, source.entry_point):
+            for offered, spec in _collect(_load(point)):
+                if offered == kind and spec.name == name:
                     return spec
-    raise PluginError(f"model {name!r} of {origin} is not to be found in the job's process")
+    raise PluginError(f"{kind} {name!r} of {source} not found in the job's process")
 
 
 def _sources() -> Iterator[tuple[PluginSource, EntryPoint | None]]:
@@ -154,7 +168,7 @@ def _sources() -> Iterator[tuple[PluginSource, EntryPoint | None]]:
 def _load(point: EntryPoint | None) -> Any:
     if point is None:
         return builtins
-    with _guarded(f"cannot import {point.value!r}"):
+    with guarded(f"cannot import {point.value!r}", passing=()):
         return point.load()
 
 
@@ -162,7 +176,7 @@ def _collect(plugin: Any) -> list[tuple[str, Any]]:
     """Everything that one plugin yields, as (kind, spec)."""
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
-    with _guarded("does not fit the hooks"):
+    with guarded("does not fit the hooks", passing=()):
         manager.register(plugin)
         manager.check_pending()
         if not manager.get_hookcallers(plugin):
@@ -170,7 +184,7 @@ def _collect(plugin: Any) -> list[tuple[str, Any]]:
     found = []
     for kind, (hook, wanted) in HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
-            with _guarded(f"{hook} failed"):
+            with guarded(f"{hook} failed", passing=()):
                 specs: Iterable[Any] = implementation.function() or ()
                 found += [(kind, _of_type(spec, wanted, hook)) for spec in specs]
     return found
@@ -180,15 +194,3 @@ def _of_type(spec: Any, wanted: type, hook: str) -> Any:
     if not isinstance(spec, wanted):
         raise PluginError(f"{hook} must yield {wanted.__name__}, not {type(spec).__name__}")
     return spec
-
-
-@contextlib.contextmanager
-def _guarded(what: str) -> Iterator[None]:
-    """Turn whatever a plugin raises into one line, and keep its prints out of our results."""
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as error:  # a plugin may even call sys.exit
-        raise PluginError(one_line(f"{what}: {type(error).__name__}: {error}")) from error

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mlbench.data.home import data_home
-from mlbench.errors import MlbenchError, PluginError, UsageError, one_line
+from mlbench.errors import MlbenchError, UsageError
 from mlbench.plugins.catalog import PluginEntry
+from mlbench.plugins.guard import guarded
 from mlbench.plugins.specs import DatasetSpec, MakeContext
 
 
@@ -64,7 +65,8 @@ def make(
                 return
             context = MakeContext(folder=working, executor=executor, source=source, options=values, progress=progress)
             try:
-                spec.make(context)
+                with guarded(f"data set {spec.name!r} of {registered.origin}", passing=(MlbenchError, OSError)):
+                    spec.make(context)
             except BaseException:
                 executor.shutdown(cancel_futures=True)  # or an interrupted make would go on to its end
                 raise
@@ -74,11 +76,6 @@ def make(
     except OSError as error:
         advice = ": free the disk and run again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise UsageError(f"{folder}: cannot be written: {error.strerror or error}{advice}") from error
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a plugin may even call sys.exit
-        line = one_line(f"data set {spec.name!r} of {registered.origin}: {type(error).__name__}: {error}")
-        raise PluginError(line) from error
 
 
 @contextlib.contextmanager

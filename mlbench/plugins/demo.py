@@ -2,7 +2,7 @@
 
 Notes are sums of decaying harmonics. A recording has its own timbre, tuning, scale and noise, and its
 windows share them, so whole recordings go to train, valid or test. Easy enough for seconds, hard
-enough that models differ. Its figures say nothing about real music.
+enough that models differ. Its values say nothing about real music.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def load_demo() -> Dataset:
         test=parts["test"],
         label_names=tuple(f"note-{LOWEST + i}" for i in range(N_NOTES)),
         features=("rfft",),
-        notes=("synthetic: its figures say nothing about real music",),
+        warnings=("demo is made up on the spot: its values say nothing about real data",),
     )
 
 

@@ -44,7 +44,8 @@ def mlbench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def mlbench_features() -> Iterable[FeatureSpec]:  # type: ignore[empty-body]
-    """Yield representations that all models share, fitted on the train part only.
+    """Yield representations that all models share, fitted on the training split only.
 
-    Fires when plugins are discovered.
+    Fires when plugins are discovered, and again in the process that computes the features. Import heavy
+    libraries inside ``fit``.
     """

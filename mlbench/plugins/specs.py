@@ -19,6 +19,7 @@ from mlbench.data.dataset import Dataset, Matrix, Split
 from mlbench.errors import PluginError
 from mlbench.metrics import average_precision
 from mlbench.plugins.estimators import estimator_fit
+from mlbench.plugins.transformers import transformer_fit
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -36,17 +37,17 @@ DEVICES = frozenset({"cpu", "cuda"})
 
 @dataclass(frozen=True, kw_only=True)
 class FitContext:
-    """What a model may know beside its rows and its parameters.
+    """What a model or a representation may know beside its rows and its parameters.
 
     Attributes:
         seed: Seed of everything random in the model.
         threads: How many threads it may use.
         device: ``"cpu"`` or ``"cuda"``; ``"cuda"`` only where there is one and the model takes it.
-        valid: The validation rows, for early stopping; None at a refit on train and valid.
-        best_step: At a refit: the step at which the winning trial scored best, or None.
-        keep: JSON values. What the winning trial puts in is there again at the refit.
+        valid: The validation split, for early stopping; None at a refit on train and valid.
+        best_step: At a refit: the step at which the best trial scored best, or None.
+        refit_state: State that the best trial passes on to the refit; JSON values.
         deadline: ``time.monotonic()`` at which a trial is cut off, or None.
-        on_report: What ``report`` calls; it may give the figure that is tuned.
+        on_report: What ``report`` calls; it may return the value of the tuned metric.
     """
 
     seed: int
@@ -54,7 +55,7 @@ class FitContext:
     device: str = "cpu"
     valid: Split | None = None
     best_step: int | None = None
-    keep: dict[str, Any] = field(default_factory=dict)
+    refit_state: dict[str, Any] = field(default_factory=dict)
     deadline: float | None = None
     on_report: Callable[[int, Scores], float | None] | None = field(default=None, repr=False)
 
@@ -66,11 +67,11 @@ class FitContext:
             scores: Shape (n_valid, k). A column of NaN is a label that is not trained yet.
 
         Returns:
-            What is tuned, of the labels that are trained: higher is better, NaN where it is undefined. By this a
-            model stops early. Micro average precision where nothing is tuned.
+            The tuned metric of the labels that are trained, with the sign that makes higher better; NaN where it
+            is undefined. Use it for early stopping. Outside of tuning, it is micro average precision.
 
         Raises:
-            TrialPruned: The trial is hopeless; let it pass.
+            TrialPruned: The trial was pruned; do not catch this.
         """
         value = None if self.on_report is None else self.on_report(step, scores)
         if value is not None or self.valid is None:
@@ -103,9 +104,10 @@ class ModelSpec:
     """A model that can be tuned and scored.
 
     Attributes:
-        name: How it is called on the command line and on boards.
+        name: Name on the command line and on boards.
         summary: One line.
-        fit: (prepared, params, context) -> scorer; once per trial.
+        fit: (prepared, params, context) -> score function; once per trial. Labels are uint8: convert them before
+            arithmetic such as ``2 * Y - 1`` or ``Y.T @ Y``, which wraps around at 256.
         suggest: (optuna.Trial) -> params; None when there is nothing to tune.
         defaults: The parameters of trial 0; every name that ``suggest`` asks for by default.
         prepare: (train, context) -> anything that trials share; once per job. By default ``train``.
@@ -147,12 +149,14 @@ class ModelSpec:
         suggest: Callable[[Trial], Params] | None = None,
         defaults: Mapping[str, Any] | None = None,
         accepts: frozenset[str] | set[str] = frozenset({"dense"}),
+        devices: frozenset[str] | set[str] = frozenset({"cpu"}),
         citation: str = "",
     ) -> ModelSpec:
-        """A model around a scikit-learn estimator: ``estimator(params, context)`` builds it, unfitted.
+        """Wrap a scikit-learn estimator: ``estimator(params, context)`` builds it, unfitted.
 
-        The estimator is fitted on (X, Y) with Y of shape (n, k); its scores are ``predict_proba``,
-        else ``decision_function``, else ``predict``.
+        The estimator is fitted on X (n, d) and integer labels Y (n, k), without the labels that are constant in
+        train: those are scored by their share. Its scores are ``predict_proba``, else ``decision_function``, else
+        ``predict``.
         """
         return cls(
             name=name,
@@ -161,30 +165,50 @@ class ModelSpec:
             suggest=suggest,
             defaults=defaults or {},
             accepts=accepts,
+            devices=devices,
             citation=citation,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpec:
-    """A representation that all models share.
+    """A representation that all models share, computed once for each data set in a process of its own.
 
     Attributes:
-        name: How it is called on the command line and on boards.
+        name: Name on the command line and on boards.
         summary: One line.
-        fit: (X of the train part) -> transform; the transform takes any block of rows (n, d) and
-            gives (n, d'), float32.
-        accepts: What input it takes: ``"dense"``, ``"sparse"`` or both.
+        fit: (train, context) -> transform. ``train`` is the training ``Split``; the context has a seed, threads
+            and a device, but no validation rows. The transform takes any block of rows (n, d) and returns
+            (n, d'), dense or CSR, which is stored as float32.
+        accepts: The input that it takes: ``"dense"``, ``"sparse"`` or both.
+        citation: What to cite when using it.
     """
 
     name: str
     summary: str
-    fit: Callable[[Matrix], Transform]
+    fit: Callable[[Split, FitContext], Transform]
     accepts: frozenset[str] | set[str] = frozenset({"dense"})
+    citation: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "accepts", frozenset(self.accepts))
         _check("features", self.name, frozenset(self.accepts))
+
+    @classmethod
+    def from_transformer(
+        cls,
+        *,
+        name: str,
+        summary: str,
+        transformer: Callable[[FitContext], Any],
+        accepts: frozenset[str] | set[str] = frozenset({"dense"}),
+        citation: str = "",
+    ) -> FeatureSpec:
+        """Wrap a scikit-learn transformer: ``transformer(context)`` builds it, unfitted.
+
+        It is fitted on the features (n, d) and the labels (n, k) of the training split.
+        """
+        return cls(name=name, summary=summary, fit=transformer_fit(transformer), accepts=accepts, citation=citation)
 
 
 def _no_progress(done: int, total: int) -> None:
@@ -233,7 +257,7 @@ class DatasetSpec:
     """A data set that is known by name: loaded, or made once on this machine.
 
     Attributes:
-        name: How it is called on the command line.
+        name: Name on the command line.
         summary: One line.
         load: () -> Dataset, the same every time; or None when there is ``make``.
         make: Writes the data set to ``MakeContext.folder``, from where it is read; called again after

@@ -1,1 +1,1 @@
-"""From records to leaderboards, comparisons, plots and the report."""
+"""Leaderboards, comparisons, plots and the report, all made from records."""

@@ -1,14 +1,14 @@
-"""Which model owns which label: the best average precision of each, with its interval."""
+"""The best model for each label: its average precision on test, with an interval."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
-from mlbench.execution.scheduler import LIMITS, PER_LABEL
-from mlbench.reporting.leaderboard import no_formula, records_of_rows, shown_record
-from mlbench.results.ledger import Ledger, Record
+from mlbench.evaluation.per_label import LIMITS
+from mlbench.reporting.board_csv import rows_to_csv
+from mlbench.reporting.row_records import records_of_rows, shown_record
+from mlbench.results.ledger import Ledger
+from mlbench.results.schema import PER_LABEL, Record
 
 SHARED = ("label", "n_positives_train", "n_positives_test")
 COLUMNS = ("dataset", *SHARED, "best_model", "best_features", "average_precision", *LIMITS)
@@ -22,7 +22,7 @@ def best_of_labels(records: Iterable[Record], ledger: Ledger) -> list[dict[str, 
         ledger: Where their files are.
 
     Raises:
-        LedgerError: A job's figures of labels cannot be read.
+        LedgerError: A job's values of labels cannot be read.
     """
     best: dict[str, dict[str, str]] = {}
     for record in map(shown_record, records_of_rows(records)):
@@ -30,8 +30,8 @@ def best_of_labels(records: Iterable[Record], ledger: Ledger) -> list[dict[str, 
             continue
         for row in ledger.rows(record, PER_LABEL):
             mine = {name: row.get(name, "") for name in (*SHARED, "average_precision", *LIMITS)}
-            mine["dataset"] = record.dataset["name"]
-            mine |= {"best_model": record.job["model"], "best_features": record.job["features"]}
+            mine["dataset"] = record.dataset.name
+            mine |= {"best_model": record.job.model, "best_features": record.job.features}
             if not mine["average_precision"]:
                 mine |= {"best_model": "", "best_features": ""}
             known = best.setdefault(row["label"], mine)
@@ -41,9 +41,5 @@ def best_of_labels(records: Iterable[Record], ledger: Ledger) -> list[dict[str, 
 
 
 def to_csv(rows: Sequence[dict[str, str]]) -> str:
-    """The CSV of those rows."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: no_formula(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
+    """Return the CSV of those rows."""
+    return rows_to_csv(COLUMNS, rows)

@@ -1,4 +1,4 @@
-"""Paired comparison of contenders: on one test set by their replicates, over several by their ranks."""
+"""Paired comparison of models: by bootstrap replicates on one test set, by ranks over several."""
 
 from __future__ import annotations
 
@@ -11,54 +11,55 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mlbench.data.files import file_sha256
 from mlbench.errors import UsageError
 from mlbench.evaluation.intervals import Difference, difference
-from mlbench.execution.job import BASELINE
-from mlbench.execution.scheduler import PER_LABEL
-from mlbench.reporting.leaderboard import board_key, records_of_rows, replicates_of
-from mlbench.results.ledger import Ledger, Record, file_sha256
+from mlbench.reporting.board import MACRO, MICRO, boards
+from mlbench.reporting.row_records import records_of_rows, replicates_of
+from mlbench.results.ledger import Ledger
+from mlbench.results.schema import BASELINE, PER_LABEL, Record, identity
 
 BANDS = ("head", "middle", "tail")
-"""Thirds of the labels with a positive in test, from the most to the least frequent in train."""
-PAIRED = ("average_precision_micro", "average_precision_macro")
-"""The figures that have replicates."""
+"""Thirds of the labels that have a positive in test, from the most to the least frequent in train."""
+PAIRED = (MICRO, MACRO)
+"""The metrics that every record has replicates of; of the metric that was tuned there are some, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A finished row: the records of its seeds, and the ledger that they are in."""
+    """One row of a board: the records of its seeds, and their ledger."""
 
     seeds: Sequence[Record]
     ledger: Ledger
 
     @property
     def sha256(self) -> str:
-        """Of the data set."""
-        return str(self.seeds[0].dataset["sha256"])
+        """Fingerprint of the data set."""
+        return self.seeds[0].dataset.sha256
 
     @property
     def dataset(self) -> str:
         """Name of the data set."""
-        return str(self.seeds[0].dataset["name"])
+        return self.seeds[0].dataset.name
 
     @property
     def label(self) -> str:
         """Model and features."""
-        return f"{self.seeds[0].job['model']} · {self.seeds[0].job['features']}"
+        return self.seeds[0].job.label
 
-    def figure(self, name: str) -> float:
-        """Mean of a test figure over seeds; NaN where one is undefined."""
-        values = [record.figures["test"].get(name) for record in self.seeds]
+    def value(self, name: str) -> float:
+        """Return the mean of a test metric over seeds; NaN where one is undefined."""
+        values = [record.value("test", name) for record in self.seeds]
         return float(np.mean([np.nan if value is None else value for value in values]))
 
     def replicates(self, name: str) -> NDArray[np.float64] | None:
-        """Of a figure of ``PAIRED``, shape (R,), seeds folded in; None in older records."""
+        """Return the replicates of a test metric, shape (R,), seeds folded in; None where a record has none."""
         return replicates_of(self.seeds, name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """What is compared: a name, and what it achieved on each data set, by the data set's name."""
+    """One side of a comparison: its name, and its entry for each data set, by name."""
 
     name: str
     entries: Mapping[str, Entry]
@@ -66,7 +67,7 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelWins:
-    """On how many labels the first has the higher average precision, the lower, the same; by band."""
+    """The number of labels, by band, on which the first entry has higher, lower or equal average precision."""
 
     wins: Mapping[str, int]
     losses: Mapping[str, int]
@@ -75,65 +76,67 @@ class LabelWins:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two contenders on one test set: the second less the first.
+    """A comparison of two entries on one test set: the second minus the first.
 
     Attributes:
         dataset: Its name.
         first: Label of the first entry.
         second: Label of the second.
-        figures: (first, second) of each figure.
-        differences: Of the figures that have replicates.
+        values: (first, second) of each metric.
+        differences: Of the metrics that have replicates.
         labels: Wins of the second over the first.
     """
 
     dataset: str
     first: str
     second: str
-    figures: Mapping[str, tuple[float, float]]
+    values: Mapping[str, tuple[float, float]]
     differences: Mapping[str, Difference] = field(default_factory=dict)
     labels: LabelWins | None = None
 
 
 def compare_entries(first: Entry, second: Entry, names: Sequence[str] = PAIRED) -> Comparison:
-    """The second less the first.
+    """Compare two entries on the same test set.
 
     Raises:
-        UsageError: They were scored on different data.
+        UsageError: The entries are from different data sets.
     """
     if first.sha256 != second.sha256:
         shas = f"{first.sha256[:12]} and {second.sha256[:12]}"
-        raise UsageError(f"{first.dataset}: two different data sets of that name ({shas}): figures cannot be compared")
+        raise UsageError(
+            f"{first.dataset}: two different data sets of that name ({shas}): their values cannot be compared"
+        )
     differences = {}
     for name in names:
-        one, other = (entry.replicates(name) if name in PAIRED else None for entry in (second, first))
+        one, other = (entry.replicates(name) for entry in (second, first))
         if one is not None and other is not None:
-            differences[name] = difference(second.figure(name) - first.figure(name), one, other)
+            differences[name] = difference(second.value(name) - first.value(name), one, other)
     return Comparison(
         dataset=first.dataset,
         first=first.label,
         second=second.label,
-        figures={name: (first.figure(name), second.figure(name)) for name in names},
+        values={name: (first.value(name), second.value(name)) for name in names},
         differences=differences,
         labels=_label_wins(first, second),
     )
 
 
 def unlike(first: Entry, second: Entry) -> list[str]:
-    """A line for each thing, other than model and features, that two entries were not run alike in."""
+    """Return one line for each setting, apart from model and features, in which two entries differ."""
     found = []
-    budgets = [entry.seeds[0].job["budget"] for entry in (first, second)]
+    budgets = [identity(entry.seeds[0].budget) for entry in (first, second)]
     for name in sorted(budgets[0].keys() | budgets[1].keys()):
         one, other = (budget.get(name) for budget in budgets)
         if one != other:
-            found.append(f"note: {first.dataset}: other budgets: {name} {one} of A, {other} of B")
-    seeds = [", ".join(str(record.job["seed"]) for record in entry.seeds) for entry in (first, second)]
+            found.append(f"note: {first.dataset}: the budgets differ: {name} is {one} for A, {other} for B")
+    seeds = [", ".join(str(record.job.seed) for record in entry.seeds) for entry in (first, second)]
     if seeds[0] != seeds[1]:
-        found.append(f"note: {first.dataset}: other seeds: {seeds[0]} of A, {seeds[1]} of B")
+        found.append(f"note: {first.dataset}: the seeds differ: {seeds[0]} for A, {seeds[1]} for B")
     return found
 
 
 def entries_of(ledger: Ledger, wanted: Callable[[Record], bool] = lambda record: True) -> list[Entry]:
-    """One entry for each row of each board of a ledger that is ok; the floor is no contender.
+    """One entry for each row of each board of a ledger that is ok; the baseline is no contender.
 
     Args:
         ledger: Where the records are.
@@ -142,37 +145,34 @@ def entries_of(ledger: Ledger, wanted: Callable[[Record], bool] = lambda record:
     Raises:
         UsageError: There is none.
     """
-    boards: dict[str, list[Record]] = defaultdict(list)
-    for record in ledger.records():
-        if wanted(record):
-            boards[board_key(record.job)].append(record)
-    rows = [seeds for records in boards.values() for seeds in records_of_rows(records)]
+    together = boards(record for record in ledger.records() if wanted(record))
+    rows = [seeds for records in together.values() for seeds in records_of_rows(records)]
     found = [
         Entry(seeds=seeds, ledger=ledger)
         for seeds in rows
-        if all(record.status == "ok" for record in seeds) and seeds[0].job["model"] != BASELINE
+        if all(record.status == "ok" for record in seeds) and seeds[0].job.model != BASELINE
     ]
     if not found:
-        raise UsageError(f"no finished job in {ledger.root}: start with `mlbench run`")
+        raise UsageError(f"no finished jobs in {ledger.root}: start with `mlbench run`")
     return found
 
 
 def lost(first: Iterable[Entry], second: Iterable[Entry]) -> list[Entry]:
-    """Entries of the first that the second lacks, because they did not run there or did not end well."""
+    """Return the entries of the first that the second lacks, because they were not run there or failed."""
     known, other = _by_row(first), _by_row(second)
     return [known[key] for key in sorted(known.keys() - other.keys())]
 
 
 def pair_up(first: Iterable[Entry], second: Iterable[Entry]) -> list[tuple[Entry, Entry]]:
-    """Entries of two ledgers that have the same data set's name, model and features.
+    """Pair the entries of two ledgers by data set name, model and features.
 
     Raises:
-        UsageError: No two have, or one has several budgets of the same.
+        UsageError: There are no pairs, or one ledger has an entry with several budgets.
     """
     known, other = _by_row(first), _by_row(second)
     pairs = [(known[key], other[key]) for key in sorted(known.keys() & other.keys())]
     if not pairs:
-        raise UsageError("the two have no (data set, model, features) in common: there is nothing to compare")
+        raise UsageError("nothing to compare: the two have no data set, model and features in common")
     return pairs
 
 
@@ -187,56 +187,58 @@ def _by_row(entries: Iterable[Entry]) -> dict[tuple[str, str], Entry]:
 
 
 def _several(what: str, first: Entry, second: Entry) -> str:
-    """The error that a row was run twice: how the two differ, and the folders to name instead."""
-    budgets = [entry.seeds[0].job["budget"] for entry in (first, second)]
+    """Describe a row that was run twice: how the two runs differ, and the folders to give instead."""
+    budgets = [identity(entry.seeds[0].budget) for entry in (first, second)]
     other = [name for name in sorted(budgets[0]) if budgets[0][name] != budgets[1].get(name)]
     parts = []
     for entry, budget in zip((first, second), budgets, strict=True):
         how = ", ".join(f"{name} {budget.get(name)}" for name in other) or f"data {entry.sha256[:12]}"
         parts.append(f"{entry.ledger.jobs / entry.seeds[0].id} ({how})")
-    kind = "with several budgets" if other else "on several data sets of that name"
-    return f"{what} was run {kind}: name the folder of a job instead: {' or '.join(parts)}"
+    kind = "with several budgets" if other else "on several data sets of this name"
+    return f"{what} was run {kind}: give the folder of a job instead: {' or '.join(parts)}"
 
 
 def entries_named(name: str, entries: Sequence[Entry]) -> list[Entry]:
-    """The entries of ``MODEL`` or ``MODEL:FEATURES``.
+    """Return the entries of ``MODEL`` or ``MODEL:FEATURES``.
 
     Raises:
-        UsageError: None.
+        UsageError: There are none.
     """
     model, _, features = name.partition(":")
     if model == BASELINE:
-        raise UsageError(f"{name} is the floor, which every board shows, and is not compared: name models")
+        raise UsageError(f"{name} is the baseline of every board and is not compared: name models")
     mine = [
         entry
         for entry in entries
-        if entry.seeds[0].job["model"] == model and features in ("", entry.seeds[0].job["features"])
+        if entry.seeds[0].job.model == model and features in ("", entry.seeds[0].job.features)
     ]
     if not mine:
         known = ", ".join(sorted({entry.label.replace(" · ", ":") for entry in entries}))
-        raise UsageError(f"no file, folder or model {name!r}: there are {known}")
+        raise UsageError(f"no file, folder or model {name!r}: available models: {known}")
     return mine
 
 
 def contender(name: str, entries: Sequence[Entry]) -> Contender:
-    """The entries of ``MODEL`` or ``MODEL:FEATURES``, one a data set.
+    """Return the entries of ``MODEL`` or ``MODEL:FEATURES``, one per data set.
 
     Raises:
-        UsageError: None, or several on one data set.
+        UsageError: There are none, or several for one data set.
     """
     by_dataset: dict[str, Entry] = {}
     for entry in entries_named(name, entries):
         if (first := by_dataset.get(entry.dataset)) is not None:
             if first.label != entry.label:
                 both = " or ".join(sorted(one.label.replace(" · ", ":") for one in (first, entry)))
-                raise UsageError(f"{name} on {entry.dataset} has several features: say MODEL:FEATURES, such as {both}")
+                raise UsageError(
+                    f"{name} was run on several features of {entry.dataset}: give MODEL:FEATURES, such as {both}"
+                )
             raise UsageError(_several(f"{name} on {entry.dataset}", first, entry))
         by_dataset[entry.dataset] = entry
     return Contender(name=name, entries=by_dataset)
 
 
 def _label_wins(first: Entry, second: Entry) -> LabelWins | None:
-    """By the mean over seeds of each label's average precision; None where a file is missing or damaged."""
+    """Compare average precision by label, averaged over seeds; None if a file is missing or damaged."""
     tables = [_per_label(first), _per_label(second)]
     if any(table is None for table in tables):
         return None
@@ -252,7 +254,7 @@ def _label_wins(first: Entry, second: Entry) -> LabelWins | None:
 
 
 def _per_label(entry: Entry) -> dict[str, tuple[int, float]] | None:
-    """Label -> (positives in train, average precision)."""
+    """Return (positives in train, average precision) by label."""
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for record in entry.seeds:
         path: Path = entry.ledger.jobs / record.id / PER_LABEL

@@ -1,4 +1,4 @@
-"""Contenders over several data sets: average ranks, and which differ (Demsar, JMLR 7, 2006)."""
+"""Comparison over several data sets by average ranks (Demsar, JMLR 7, 2006)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Average ranks of contenders over data sets that all of them have.
+    """Average ranks over the data sets that all contenders have.
 
     Attributes:
-        datasets: Names of those.
-        ranks: Average rank of each contender, 1 is best.
-        friedman_p: Of the hypothesis that all are equal; NaN with two contenders.
-        critical_difference: Of average ranks, by Nemenyi at ``ALPHA``.
-        pairs: p of each pair, Wilcoxon's signed ranks with Holm's correction.
+        datasets: The names of these data sets.
+        ranks: The average rank of each contender; 1 is best.
+        friedman_p: The p-value of the Friedman test that all are equal; NaN for two contenders.
+        critical_difference: The Nemenyi critical difference of average ranks at ``ALPHA``.
+        pairs: The Wilcoxon signed-rank p-value of each pair, with Holm's correction.
     """
 
     datasets: tuple[str, ...]
@@ -32,23 +32,23 @@ class Ranking:
     pairs: Mapping[tuple[str, str], float]
 
 
-def rank_over_datasets(contenders: Sequence[Contender], figure: str) -> Ranking | None:
-    """Ranks by a test figure; None with fewer than two data sets in common.
+def rank_over_datasets(contenders: Sequence[Contender], metric: str) -> Ranking | None:
+    """Return ranks by a test metric, or None with fewer than two data sets in common.
 
     Args:
         contenders: At least two.
-        figure: Higher is better.
+        metric: A metric of which higher is better.
     """
-    from scipy import stats  # late: half a second
+    from scipy import stats  # imported late: it takes half a second
 
     shared = sorted(set.intersection(*(set(one.entries) for one in contenders)))
     if len(shared) < 2:
         return None
-    values = np.array([[one.entries[name].figure(figure) for one in contenders] for name in shared])
+    values = np.array([[one.entries[name].value(metric) for one in contenders] for name in shared])
     n, k = values.shape
     ranks = stats.rankdata(-values, axis=1).mean(axis=0)
     friedman = float("nan")
-    if k > 2:  # where all are equal the statistic is 0 / 0
+    if k > 2:  # if all values are equal, the statistic is 0 / 0
         equal = bool((values == values[:, :1]).all())
         friedman = 1.0 if equal else float(stats.friedmanchisquare(*values.T).pvalue)
     q = float(stats.studentized_range.ppf(1 - ALPHA, k, np.inf)) / np.sqrt(2)
@@ -67,7 +67,7 @@ def rank_over_datasets(contenders: Sequence[Contender], figure: str) -> Ranking 
 
 
 def holm(pairs: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], float]:
-    """P values after Holm's step-down correction, in the same order."""
+    """Apply Holm's step-down correction to p-values, keeping their order."""
     ordered = sorted(pairs, key=lambda pair: pairs[pair])
     adjusted: dict[tuple[str, str], float] = {}
     highest = 0.0

@@ -1,7 +1,7 @@
-"""Figures: what a data set looks like, and the precision-recall curves of a board. PNG or SVG.
+"""Plots of a data set, of precision-recall curves and of average ranks, as PNG or SVG.
 
-Same input, same bytes: matplotlib's default style whatever the user's is, no dates, and never ``pyplot``,
-so that nothing outside of the figure changes. Matplotlib is the extra ``plot``.
+The same input gives the same bytes: plots use matplotlib's default style whatever the user's style is, contain no
+dates, and avoid ``pyplot`` and its global state. Matplotlib is the optional dependency ``plot``.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METADATA: dict[str, dict[str, str | None]] = {".png": {"Software": None}, ".svg": {"Date": None}}
-"""By suffix, what to leave out of a file, so that it says nothing of when and by which version it was made."""
+"""Metadata to omit, by suffix, so that files do not contain dates and versions."""
 SIGNALS = {"rfft", "log-rfft"}
-"""Features that say that rows are signals."""
+"""Features that indicate that rows are signals."""
 MOST_BINS = 256
 MOST_CURVES = 12
 MANY = 300
-"""Labels from which on their shares are drawn on a logarithmic axis."""
+"""The number of labels above which label frequencies are drawn on a logarithmic axis."""
 MOST_NAMED = 24
-"""Labels, or features, up to which each has its name on the axis."""
+"""The largest number of labels or features that are named on the axis."""
 BLUE, ORANGE, GREEN, RED, GREY = "#8fb4d9", "#d9730d", "#2a8a3e", "#b3261e", "#8c8c8c"
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
 STYLES = ("-", "--")
-"""Six colours in two styles tell ``MOST_CURVES`` lines apart."""
+"""Six colours in two styles distinguish ``MOST_CURVES`` lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,32 +47,32 @@ class Line:
     Attributes:
         name: What the legend says.
         curves: As in ``mlbench.evaluation.curves``, by part.
-        floor: Drawn thin and grey.
+        baseline: Drawn thin and grey.
     """
 
     name: str
     curves: Mapping[str, Any]
-    floor: bool = False
+    baseline: bool = False
 
 
 def check_file(path: Path) -> None:
-    """Before anything is computed: whether a figure can be written there.
+    """Check, before anything is computed, that a plot can be written to ``path``.
 
     Raises:
         UsageError: The suffix is neither ``.png`` nor ``.svg``, or matplotlib is not installed.
     """
     if path.suffix.lower() not in METADATA:
-        raise UsageError(f"{path}: a figure is a .png or an .svg file")
+        raise UsageError(f"{path}: plots are .png or .svg files")
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError('figures need matplotlib: pip install "mlbench-suite[plot]"')
+        raise UsageError('plots need matplotlib: pip install "mlbench-suite[plot]"')
 
 
 def plot_dataset(dataset: Dataset, path: Path) -> None:
-    """Draw one train row with its labels, and how often each label is, to ``path``.
+    """Plot one training row with its labels, and the frequency of each label.
 
     Args:
-        dataset: With all its parts.
-        path: ``.png`` or ``.svg``; its folder is made, a file there is replaced.
+        dataset: A data set with all three splits.
+        path: A ``.png`` or ``.svg`` file; its folder is created, and an existing file is replaced.
     """
     row = shown_row(dataset.train)
     _write(path, (10, 6.5), lambda figure: _draw_dataset(figure, dataset, row))
@@ -83,19 +83,19 @@ def plot_curves(title: str, lines: Sequence[Line], path: Path) -> None:
 
     Args:
         title: Over both.
-        lines: Each with a test curve; those with the best ``MOST_CURVES`` on test are drawn, and the floor.
+        lines: Each with a test curve; those with the best ``MOST_CURVES`` on test are drawn, and the baseline.
         path: ``.png`` or ``.svg``; its folder is made, a file there is replaced.
     """
     ranked = sorted(lines, key=lambda line: (-_test_ap(line), line.name))
-    drawn = [line for line in ranked if not line.floor][:MOST_CURVES]
-    drawn += [line for line in ranked if line.floor]
+    drawn = [line for line in ranked if not line.baseline][:MOST_CURVES]
+    drawn += [line for line in ranked if line.baseline]
     if len(drawn) < len(ranked):
-        title = f"{title}, the best {MOST_CURVES} of {sum(not line.floor for line in ranked)}"
+        title = f"{title}, the best {MOST_CURVES} of {sum(not line.baseline for line in ranked)}"
     _write(path, (11, 4.6 + 0.25 * len(drawn)), lambda figure: _draw_curves(figure, title, drawn))
 
 
 def shown_row(split: Split) -> int:
-    """The first row with the median number of labels, of the rows that have any; of two medians the lower."""
+    """Choose the first row that has the (lower) median number of labels among the rows that have any."""
     counts = split.Y.sum(axis=1, dtype=int)
     some = np.sort(counts[counts > 0])
     return int(np.argmax(counts == some[(len(some) - 1) // 2])) if len(some) else 0
@@ -108,7 +108,7 @@ def _draw_dataset(figure: Figure, dataset: Dataset, row: int) -> None:
     cardinality = sum(int(split.Y.sum(dtype=int)) for _, split in dataset.parts()) / n_rows
     d, k = dataset.train.X.shape[1], dataset.train.Y.shape[1]
     figure.suptitle(
-        f"{dataset.name}\n{sizes} rows · {d:,} features · {k:,} labels · {cardinality:.2f} labels a row",
+        f"{dataset.name}\n{sizes} rows · {d:,} features · {k:,} labels · {cardinality:.2f} labels per row",
         fontsize="large",
         parse_math=False,
     )
@@ -129,7 +129,7 @@ def _draw_dataset(figure: Figure, dataset: Dataset, row: int) -> None:
 
 
 def _listed(names: Sequence[str], longest: int = 90) -> str:
-    """As many names as fit into a line."""
+    """Join as many names as fit on a line."""
     names = [one_line(name, 40) for name in names]
     count = max(1, sum(length <= longest for length in np.cumsum([len(name) + 2 for name in names])))
     return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
@@ -153,7 +153,7 @@ def _draw_features(axes: Axes, dataset: Dataset, row: int) -> None:
     axes.vlines(there, 0, values[there], color=COLOURS[0], linewidth=np.clip(400 / d, 0.6, 8))
     axes.axhline(0, color="black", linewidth=0.6)
     axes.set(xlim=(-0.5 - 0.005 * d, d - 0.5 + 0.005 * d), ylabel="value")
-    axes.set_xlabel(f"feature index: {len(there):,} of {d:,} are not 0")
+    axes.set_xlabel(f"feature index ({len(there):,} of {d:,} are non-zero)")
     _name_ticks(axes, dataset.feature_names)
 
 
@@ -164,7 +164,7 @@ def _draw_frequencies(axes: Axes, dataset: Dataset, labels: NDArray[np.intp]) ->
     handles: list[Any] = []
     if k <= 3 * MOST_NAMED:
         handles.append(axes.bar(index, share["train"], width=0.8, color=BLUE))
-    else:  # one shape: a thousand bars would make a large file
+    else:  # a single shape, because a thousand bars would make a large file
         handles.append(axes.stairs(share["train"], np.arange(k + 1) - 0.5, fill=True, color=BLUE, linewidth=0.4))
     used = np.any(list(share.values()), axis=0)
     look = {"s": np.clip(40_000 / k**2, 4, 60), "linewidths": 1 if k <= MANY else 0.5, "marker": "_", "zorder": 3}
@@ -173,20 +173,20 @@ def _draw_frequencies(axes: Axes, dataset: Dataset, labels: NDArray[np.intp]) ->
             handles.append(axes.scatter(index[used], share[part][used], color=colour, **look))
     high, on_top = np.full(len(labels), 0.97), axes.get_xaxis_transform()
     handles.append(axes.scatter(labels, high, s=22, color=RED, marker="v", transform=on_top, zorder=4))
-    names = [*share, "label of the row above"]
+    names = [*share, "labels of the row above"]
     top = max(values.max() for values in share.values()) or 1.0
     axes.set(xlim=(-0.7 - 0.005 * k, k - 0.3 + 0.005 * k), ylim=(0, 1.12 * top))
-    if k > MANY:  # most are rare: without it they would all lie on the axis
+    if k > MANY:  # most labels are rare and would all lie on a linear axis
         rarest = min(float(values[values > 0].min(initial=top)) for values in share.values())
         axes.set(yscale="log", ylim=(rarest / 2, 2 * top))
-    axes.set_ylabel("share of rows")
+    axes.set_ylabel("fraction of rows")
     axes.set_xlabel("label index")
     legend = axes.legend(
         handles, names, fontsize="small", loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False, borderpad=0
     )
     marks: list[Any] = legend.legend_handles[1 : len(share)]
     for mark in marks:
-        mark.set(sizes=[60], linewidths=[1])  # the marks themselves may be tiny
+        mark.set(sizes=[60], linewidths=[1])  # the markers in the plot may be tiny
     _name_ticks(axes, dataset.label_names)
 
 
@@ -204,7 +204,7 @@ def _name_ticks(axes: Axes, names: Sequence[str]) -> None:
 def _draw_counts(axes: Axes, train: Split) -> None:
     counts = np.bincount(train.Y.sum(axis=1, dtype=int))
     axes.bar(np.arange(len(counts)), counts / len(train), width=0.9, color=BLUE)
-    axes.set(xlabel="labels a row", ylabel="share of train rows")
+    axes.set(xlabel="labels per row", ylabel="fraction of train rows")
     axes.locator_params(axis="x", integer=True)
 
 
@@ -220,7 +220,7 @@ def _draw_curves(figure: Figure, title: str, lines: Sequence[Line]) -> None:
         handles, names = [], []
         position = 0
         for line in lines:
-            if line.floor:
+            if line.baseline:
                 look: dict[str, Any] = {"color": GREY, "linewidth": 0.8}
             else:
                 style, colour = divmod(position, len(COLOURS))
@@ -229,11 +229,11 @@ def _draw_curves(figure: Figure, title: str, lines: Sequence[Line]) -> None:
             found = line.curves.get(part)
             if found is None:
                 continue
-            # Between two points the precision is that of the one further right, as average precision counts it.
+            # Between two points, precision is that of the right one, as in average precision.
             handles += axes.plot(found["recall"], found["precision"], drawstyle="steps-pre", **look)
             names.append(f"{found['average_precision_micro']:.4f}  {one_line(line.name, 60)}")
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.03), xlabel="recall")
-        axes.set_title(f"{part}, all labels together")
+        axes.set_title(f"{part} (micro: all labels together)")
         axes.grid(color="#e5e5e5", linewidth=0.6)
         axes.set_axisbelow(True)
         if handles:
@@ -250,7 +250,7 @@ def _draw_curves(figure: Figure, title: str, lines: Sequence[Line]) -> None:
 
 # ------------------------------------------------------------------------------------------- ranks
 def plot_ranks(ranks: Mapping[str, float], critical: float, path: Path) -> None:
-    """Draw average ranks on a line, best to the left, with a bar over those that differ by less than ``critical``."""
+    """Plot a critical difference diagram: average ranks, with bars that join those closer than ``critical``."""
     _write(path, (8, 1.4 + 0.28 * len(ranks)), lambda figure: _draw_ranks(figure, ranks, critical))
 
 
@@ -276,7 +276,7 @@ def _draw_ranks(figure: Figure, ranks: Mapping[str, float], critical: float) -> 
             level += 0.35
     axes.set(xlim=(0.8, len(ranks) + 0.2), ylim=(-1.6 - len(ranks), level + 0.4))
     axes.set_title(
-        f"average rank; bars join what differs by less than {critical:.2f} (Nemenyi, 5 %)", fontsize="medium"
+        f"average rank; bars join ranks that differ by less than {critical:.2f} (Nemenyi, 5 %)", fontsize="medium"
     )
     axes.xaxis.set_ticks(range(1, len(ranks) + 1))
     axes.xaxis.tick_top()
@@ -287,26 +287,26 @@ def _draw_ranks(figure: Figure, ranks: Mapping[str, float], critical: float) -> 
 
 # ------------------------------------------------------------------------------------------- files
 def _write(path: Path, size: tuple[float, float], draw: Callable[[Figure], None]) -> None:
-    """Let ``draw`` fill a figure of that size in inches, and write it.
+    """Draw a figure of the given size in inches and write it.
 
     Raises:
-        UsageError: The file cannot be written there, or as what.
+        UsageError: The file cannot be written, or its suffix is not supported.
     """
     check_file(path)
     import matplotlib
     from matplotlib.figure import Figure
 
-    # Not ``matplotlib.style``: that loads pyplot, and with it a backend.
+    # Do not use ``matplotlib.style``, which loads pyplot and a backend.
     style = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
     suffix = path.suffix.lower()
     data = io.BytesIO()
     with warnings.catch_warnings(), matplotlib.rc_context():
         warnings.simplefilter("ignore", matplotlib.MatplotlibDeprecationWarning)  # of some defaults
         matplotlib.rcParams.update({**style, "svg.hashsalt": "mlbench"})
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box stands for it
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box is drawn instead
         figure = Figure(figsize=size, layout="constrained", dpi=110)
         draw(figure)
-        # The layout's solver is not exact: now and then another last digit, and by that other bytes.
+        # The layout solver is not exact: without rounding, last digits and so bytes would vary.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         for axes in figure.axes:

@@ -1,17 +1,18 @@
-"""A leaderboard for people, from the rows of its CSV alone: Markdown, HTML, and the cells they share."""
+"""A leaderboard as Markdown and HTML, from the rows of its CSV alone."""
 
 from __future__ import annotations
 
 import html
-import math
 import re
 from collections.abc import Sequence
 
 from mlbench.errors import one_line
 from mlbench.evaluation.bootstrap import FEWEST_UNITS, N_REPLICATES
-from mlbench.reporting.leaderboard import Row
+from mlbench.metrics import DIRECTIONS
+from mlbench.reporting.board import MICRO, Board, Row, row_notes
+from mlbench.results.schema import BASELINE
 
-HEADER = (
+COLUMNS = (
     "Rank",
     "Model",
     "Features",
@@ -25,36 +26,44 @@ HEADER = (
     "Status",
 )
 TEXT_COLUMNS = ("Model", "Features", "Status")
+ARROWS = {"maximize": "↑", "minimize": "↓"}
 ABSENT = "–"
-BASELINE = "prior"
-MADE_UP = {
-    "synth-musicnet": "a synthetic stand-in: its figures are not those of MusicNet or mini-MusicNet",
-    "mini-musicnet-standin": "a synthetic stand-in: its figures are not those of mini-MusicNet",
-    "demo": "made up on the spot: these figures say nothing about real data",
+WARNING = "Warning: "
+CELLS = {
+    "micro AP ↑": "average_precision_micro",
+    "macro AP ↑": "average_precision_macro",
+    "valid micro AP": "valid_average_precision_micro",
 }
-"""What every board of a data set says whose name begins so: a CSV has no other place that could tell."""
+"""Which column of the CSV the header of a value shows."""
 
 
-def warnings(rows: Sequence[Row]) -> list[str]:
-    """What must not be overlooked, for the top of the board. Unescaped."""
-    names = list(dict.fromkeys(row["dataset"] for row in rows))
-    return [
-        f"Warning: {name} is {what}."
-        for name in names
-        for start, what in MADE_UP.items()
-        if name == start or name.startswith(f"{start}-")
-    ]
+def value_columns(board: Board) -> dict[str, str]:
+    """Return the headers of values with their columns of the CSV; the tuned metric comes first where it is another."""
+    if board.metric == MICRO:
+        return dict(CELLS)
+    tuned = {f"{board.metric} {ARROWS[DIRECTIONS[board.metric]]}": "metric_value"}
+    return tuned | CELLS | {f"valid {board.metric}": "valid_metric"}
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """The cells of ``HEADER`` for one row, unescaped."""
+def header_of(board: Board) -> tuple[str, ...]:
+    """Return the headers of the table."""
+    first, last = COLUMNS.index("micro AP ↑"), COLUMNS.index("valid micro AP")
+    return (*COLUMNS[:first], *value_columns(board), *COLUMNS[last + 1 :])
+
+
+def warnings(board: Board) -> list[str]:
+    """Return what must not be overlooked, for the top of the board. Unescaped."""
+    notes = [note for row in board.rows for note in row_notes(row)]
+    return [f"{note}." for note in dict.fromkeys(notes) if note.startswith(WARNING)]
+
+
+def cells(board: Board, row: Row) -> tuple[str, ...]:
+    """Return the cells of ``header_of`` for one row, unescaped."""
     return (
         _rank(row),
         row["model"],
         row["features"],
-        _figure(row, "average_precision_micro"),
-        _figure(row, "average_precision_macro"),
-        _figure(row, "valid_average_precision_micro"),
+        *(_value(row, column) for column in value_columns(board).values()),
         row["n_trials"],
         _duration(_sum(row, "prepare_seconds", "tune_seconds", "fit_seconds")),
         _duration(_sum(row, "predict_seconds")),
@@ -63,67 +72,110 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def footnotes(rows: Sequence[Row]) -> list[str]:
-    """What a careful reader asks next: sizes, labels scored, floor, budget, fingerprint, errors. Unescaped."""
-    if not rows:
+def footnotes(board: Board) -> list[str]:
+    """Return what a careful reader asks next: sizes, baseline, metric, budget, notes, fingerprint. Unescaped."""
+    if not board.rows:
         return []
-    first = rows[0]
+    rows, first = board.rows, board.rows[0]
     groups = f" in {first['n_groups']} groups" if first["n_groups"] else ""
     lines = [
         f"{first['dataset']}: {first['n_train']} rows to train, {first['n_valid']} to tune, "
-        f"{first['n_test']} to test{groups}; {first['n_labels']} labels, "
-        f"{first['n_labels_scored']} of them with a positive in test: macro AP is over those.",
+        f"{first['n_test']} to test{groups}; {first['n_labels']} labels, of which "
+        f"{first['n_labels_scored']} have a positive in test: macro AP is the mean over these."
     ]
-    floor = next((row for row in rows if row["model"] == BASELINE and row["average_precision_micro"]), None)
-    if floor is not None:
-        lines.append(f"Floor ({BASELINE}): micro AP {_figure(floor, 'average_precision_micro')}.")
-    trials = max(math.ceil(int(row["n_trials"]) / max(1, int(row["n_seeds"]))) for row in rows)
-    n_seeds = [int(row["n_seeds"]) for row in rows]
-    fewest, most = min(n_seeds), max(n_seeds)
-    seeds = f"{most} seed{'s' * (most > 1)}" if fewest == most else f"{fewest} to {most} seeds"
-    if trials:  # none where all died before their first was finished
-        lines.append(f"Budget: up to {trials} trials a model, tuned on valid, scored once on test; {seeds}.")
+    baseline = next((row for row in rows if row["model"] == BASELINE and row[MICRO]), None)
+    if baseline is not None:
+        tuned = "" if board.metric == MICRO else f"{board.metric} {_value(baseline, 'metric_value')}, "
+        lines.append(f"Baseline ({BASELINE}): {tuned}micro AP {_value(baseline, MICRO)}.")
+    lines += _protocol(board)
     drawn = f"{first['n_groups']} groups" if first["n_groups"] else f"{first['n_test']} rows"
-    if any(row["average_precision_micro_low"] for row in rows):
+    if any(row[f"{MICRO}_low"] for row in rows):
         lines.append(
-            f"±: half of the 95 % interval, {N_REPLICATES:,} bootstrap replicates of the {drawn} of test. "
-            "Ranks such as 1–3 cannot be told apart: paired differences of micro AP, corrected for the number of "
-            "pairs (max-t, 95 %)."
+            f"±: half of the 95 % interval, from {N_REPLICATES:,} bootstrap replicates of the {drawn} of test. "
+            f"Models that share a range of ranks, such as 1–3, cannot be told apart by paired differences of "
+            f"{_name(board.metric)}, corrected for the number of pairs (max-t, 95 %)."
         )
     elif int(first["n_groups"] or first["n_test"]) < FEWEST_UNITS:
-        lines.append(f"No intervals, and any order may be chance: {drawn} of test are fewer than {FEWEST_UNITS}.")
+        lines.append(
+            f"There are no intervals, and any order may be chance: test has {drawn}, fewer than {FEWEST_UNITS}."
+        )
+    lines += _notes(board)
     lines.append(f"Data SHA-256: {first['dataset_sha256']}. mlbench {first['mlbench_version']}.")
     lines += [f"{row['model']} ({row['features']}): {row['error']}" for row in rows if row["error"]]
     return lines
 
 
-def to_markdown(rows: Sequence[Row]) -> str:
-    """The Markdown table with its footnotes."""
-    align = [":--" if name in TEXT_COLUMNS else "--:" for name in HEADER]
-    lines = [_line(HEADER), _line(align)]
-    lines += [_line([escape_markdown(cell) for cell in cells(row)]) for row in rows]
-    notes = [f"- {escape_markdown(note)}" for note in footnotes(rows)]
-    top = [line for warning in warnings(rows) for line in (f"> {escape_markdown(warning)}", "")]
-    return "\n".join([*top, *lines, "", *notes]) + "\n"
+def _name(metric: str) -> str:
+    return "micro AP" if metric == MICRO else metric
 
 
-def to_html(rows: Sequence[Row]) -> str:
-    """The same as an HTML table with a list below."""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in HEADER)
-    body = "\n".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells(row)) + "</tr>" for row in rows)
-    notes = "\n".join(f"<li>{html.escape(note)}</li>" for note in footnotes(rows))
-    caption = html.escape(rows[0]["dataset"]) if rows else ""
-    top = "".join(f'<p class="warning">{html.escape(warning)}</p>\n' for warning in warnings(rows))
+def _protocol(board: Board) -> list[str]:
+    """The metric and the budget that was asked for; boards of schema 1 do not say them."""
+    rows, first = board.rows, board.rows[0]
+    n_seeds = [int(row["n_seeds"]) for row in rows]
+    fewest, most = min(n_seeds), max(n_seeds)
+    seeds = f"{most} seed{'s' * (most > 1)}" if fewest == most else f"{fewest} to {most} seeds"
+    if board.schema_version == 1:
+        return [f"The budget and the tuned metric are not known: the board is older than their columns; {seeds}."]
+    less = " (lower is better)" if DIRECTIONS[board.metric] == "minimize" else ""
+    trials = int(first["budget_trials"])
+    limits = (
+        f"{_length(first['budget_seconds'])} of tuning, {_length(first['budget_trial_seconds'])} a trial, "
+        f"{float(first['budget_memory_mb']) / 1024:.3g} GiB"
+    )
+    return [
+        f"Tuned on the validation split by {_name(board.metric)}{less}, scored once on test and ranked by it; {seeds}.",
+        f"Budget of a model: {trials} trial{'s' * (trials != 1)}, {limits}.",
+    ]
+
+
+def _notes(board: Board) -> list[str]:
+    """Notes that all rows share, then those of single rows with their names; warnings stand above the table."""
+    noted = [row_notes(row) for row in board.rows]
+    shared = [note for note in noted[0] if all(note in notes for notes in noted)]
+    several = len(board.rows) > 1
+    lines = [f"Data: {note}." for note in shared if several and not note.startswith(WARNING)]
+    for row, notes in zip(board.rows, noted, strict=True):
+        for note in notes:
+            if not (several and note in shared) and not note.startswith(WARNING):
+                lines.append(f"{row['model']} ({row['features']}): {note}.")
+    return lines
+
+
+def to_markdown(board: Board) -> str:
+    """Return the Markdown table with its footnotes."""
+    notes = [f"- {escape_markdown(note)}" for note in footnotes(board)]
+    top = [line for warning in warnings(board) for line in (f"> {escape_markdown(warning)}", "")]
+    return "\n".join([*top, *table_lines(board), "", *notes]) + "\n"
+
+
+def table_lines(board: Board) -> list[str]:
+    """Return the lines of the Markdown table."""
+    header = header_of(board)
+    align = [":--" if name in TEXT_COLUMNS else "--:" for name in header]
+    shown = [_line([escape_markdown(cell) for cell in cells(board, row)]) for row in board.rows]
+    return [_line([escape_markdown(name) for name in header]), _line(align), *shown]
+
+
+def to_html(board: Board) -> str:
+    """Return the same as an HTML table with a list below."""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header_of(board))
+    body = "\n".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells(board, row)) + "</tr>" for row in board.rows
+    )
+    notes = "\n".join(f"<li>{html.escape(note)}</li>" for note in footnotes(board))
+    top = "".join(f'<p class="warning">{html.escape(warning)}</p>\n' for warning in warnings(board))
     return (
-        f"{top}<table>\n<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n"
+        f"{top}<table>\n<caption>{html.escape(board.dataset)}</caption>\n<thead><tr>{head}</tr></thead>\n"
         f"<tbody>\n{body}\n</tbody>\n</table>\n<ul>\n{notes}\n</ul>\n"
     )
 
 
 def escape_markdown(text: str) -> str:
-    """``text`` so that Markdown shows just that: one line, no links, tags, emphasis or further cells."""
-    text = re.sub(r"([\\`*_\[\]<>|&~$])", r"\\\1", one_line(text, longest=len(text) + 1))
-    # GitHub makes links of bare addresses; a backslash before the ``:`` or ``.`` ends that.
+    """Return ``text`` so that Markdown shows just that: one line, no links, tags, emphasis or further cells."""
+    # Within a word an underscore is itself: names of metrics can be searched for.
+    text = re.sub(r"([\\`*\[\]<>|&~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", one_line(text, len(text) + 1))
+    # GitHub turns bare addresses into links; a backslash before the ``:`` or ``.`` prevents that.
     return re.sub(r"(?i)(https?|ftp|mailto)(?=:)|www(?=\.)", r"\g<0>\\", text)
 
 
@@ -132,24 +184,34 @@ def _line(values: Sequence[str]) -> str:
 
 
 def _rank(row: Row) -> str:
-    """``2``, or ``1–3`` where it cannot be told apart from others."""
+    """Format a rank: ``2``, or ``1–3`` if the model cannot be told apart from others."""
     low, high = row["rank_low"], row["rank_high"]
     return f"{low}–{high}" if low != high else row["rank"] or ABSENT
 
 
-def _figure(row: Row, name: str) -> str:
-    """``0.8123``, or ``0.812 ± 0.013`` where there is an interval, whose half that is."""
+def _value(row: Row, name: str) -> str:
+    """Format a value: ``0.8123``, or ``0.812 ± 0.013`` with half the width of its interval."""
     if not row[name]:
         return ABSENT
-    if not row.get(f"{name}_low"):
+    ends = "metric" if name == "metric_value" else name
+    if not row.get(f"{ends}_low"):
         return f"{float(row[name]):.4f}"
-    half = (float(row[f"{name}_high"]) - float(row[f"{name}_low"])) / 2
+    half = (float(row[f"{ends}_high"]) - float(row[f"{ends}_low"])) / 2
     return f"{float(row[name]):.3f} ± {half:.3f}"
 
 
 def _sum(row: Row, *names: str) -> float | None:
     known = [float(row[name]) for name in names if row[name]]
     return sum(known) if known else None
+
+
+def _length(seconds: str) -> str:
+    """A duration of a budget: whole units where there are any."""
+    value = float(seconds)
+    for unit, size in (("h", 3600), ("min", 60)):
+        if value >= size and value % size == 0:
+            return f"{value / size:.0f} {unit}"
+    return f"{value:g} s"
 
 
 def _duration(seconds: float | None) -> str:

@@ -1,1 +1,1 @@
-"""What is kept of finished jobs: typed records, the ledger that holds them, and how ledgers are merged."""
+"""Results of finished jobs: typed records, the ledger that stores them, and merging of ledgers."""

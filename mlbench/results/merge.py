@@ -1,11 +1,11 @@
-"""Finished jobs of several runs folders, joined into one ledger.
+"""Merges the finished jobs of several runs folders into one ledger.
 
-A job is copied the way it was first written: beside, made durable, renamed. So a merge that was killed is
-just run again. Where two folders hold one job, the first one's results stay. They may differ in what depends
-on the machine and its day: timings, peak memory, environment, ``log.txt``, the ``seconds`` and ``error`` of
-``trials.csv``, the words of an error, the name that the data set goes by, and the train curve, which is left
-out where it would take long. A difference in anything else (status, figures, threshold, parameters, scores,
-curves, figures of labels, trials) is a conflict and is reported.
+A job is copied in the same way as it was first written: to another place, synced and renamed. A merge that was killed
+can simply be run again. If two folders have the same job, the results of the first one are kept. They may differ in
+what depends on the machine and the day: timings, peak memory, environment, ``log.txt``, ``seconds`` and ``error`` in
+``trials.csv``, the wording of an error, the name of the data set, and the train curve, which is omitted if it would
+take too long. A difference in anything else (status, metrics, threshold, parameters, scores, curves, per-label
+metrics, trials) is a conflict and is reported.
 """
 
 from __future__ import annotations
@@ -14,30 +14,32 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mlbench.errors import LedgerError, UsageError, one_line
-from mlbench.evaluation.curves import CURVES
-from mlbench.execution.scheduler import TRIALS
-from mlbench.execution.supervisor import LOG
-from mlbench.results.ledger import RECORD, Ledger, Record, damages, read_record
+from mlbench.results.ledger import Ledger, damages, read_record
+from mlbench.results.schema import CURVES, LOG, RECORD, TRIALS, Record
 
-MAY_DIFFER = {"timings", "environment", "peak_memory_mb", "error", "files"}
-"""Fields of a record that two machines may give differently for one job."""
+MAY_DIFFER = {"timings", "environment", "peak_memory_mb", "error", "files", "schema_version"}
+"""Fields of a record that may differ between two machines for the same job."""
+OF_THE_READER = {"name", "base_name", "warnings", "notes", "limit", "drop_twins"}
+"""What a record says of its data set beside its content, which the fingerprint stands for."""
+LATER = {"replicates", "default_value", "n_trials_timed_out"}
+"""What a record of an earlier schema may lack."""
 MAY_DIFFER_IN_TRIALS = {"seconds", "error"}
 
 
 @dataclass(kw_only=True)
 class Merged:
-    """What a merge did.
+    """The result of a merge.
 
     Attributes:
-        merged: Jobs that were copied.
-        there: Jobs met again, with the same results.
-        conflicts: One line for each job that is there with other results.
-        damaged: One line for each job that is not whole.
+        merged: The number of jobs that were copied.
+        there: The number of jobs that were already there with the same results.
+        conflicts: One line per job that was already there with different results.
+        damaged: One line per damaged job.
     """
 
     merged: int = 0
@@ -47,19 +49,19 @@ class Merged:
 
 
 def merge(sources: Sequence[Path], target: Path) -> Merged:
-    """Copy the finished jobs of ``sources`` into the ledger ``target``; the sources stay as they are.
+    """Copy the finished jobs of ``sources`` into the ledger ``target``; the sources are not changed.
 
     Args:
-        sources: Runs folders; the first that holds a job gives its results.
-        target: May be there, hold jobs, and be one of the sources: what it holds comes first of all.
+        sources: Runs folders. If several have the same job, the results of the first one are used.
+        target: A runs folder, which may exist and may be one of the sources; its jobs take precedence.
 
     Raises:
-        UsageError: A source is no runs folder.
+        UsageError: A source is not a runs folder.
         LedgerError: The target cannot be written, or a source cannot be read.
     """
     for source in sources:
         if not (source / "jobs").is_dir():
-            raise UsageError(f"{source}: no finished jobs: a runs folder has a folder jobs in it")
+            raise UsageError(f"{source}: not a runs folder: it has no jobs folder")
     into, result = Ledger(target), Merged()
     given_by: dict[str, Path] = {}
     for source in {path.resolve(): path for path in sources}.values():
@@ -93,12 +95,13 @@ def merge(sources: Sequence[Path], target: Path) -> Merged:
 
 
 def differences(one: Path, first: Record, other: Path, second: Record) -> Iterator[str]:
-    """The files in which two folders of one job hold other results; of the record, with the fields.
+    """Yield the files in which the results of two folders of the same job differ; for the record, with the fields.
 
-    Both must be whole. A file that only one of them has is no difference: an older mlbench wrote fewer.
+    Both must be undamaged. A file that only one of them has does not count, as older versions wrote fewer files.
     """
     a, b = _results(first), _results(second)
-    if fields := [name for name in a if a[name] != b[name]]:
+    lacking = LATER if first.schema_version != second.schema_version else frozenset()
+    if fields := [name for name in a if a[name] != b[name] and name not in lacking]:
         yield f"{RECORD} ({', '.join(fields)})"
     for name in sorted(first.files.keys() & second.files.keys()):
         if first.files[name] == second.files[name] or name == LOG:
@@ -111,8 +114,8 @@ def differences(one: Path, first: Record, other: Path, second: Record) -> Iterat
 
 
 def _results(record: Record) -> dict[str, Any]:
-    values = {name: value for name, value in asdict(record).items() if name not in MAY_DIFFER}
-    values["dataset"] = {name: value for name, value in values["dataset"].items() if name != "name"}
+    values = {name: value for name, value in record.as_dict().items() if name not in MAY_DIFFER}
+    values["dataset"] = {name: value for name, value in values["dataset"].items() if name not in OF_THE_READER}
     return values
 
 
@@ -128,7 +131,7 @@ def _curves(path: Path) -> Mapping[str, Any]:
 
 
 def _same_curves(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether they agree, but for a train curve that only one has."""
+    """Return whether curves are equal, ignoring a train curve that only one of them has."""
     either = one.keys() | other.keys()
     return either - {"train"} <= one.keys() & other.keys() and all(
         one[part] == other[part] for part in one.keys() & other.keys()
@@ -136,7 +139,7 @@ def _same_curves(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _whole(folder: Path, result: Merged) -> Record | None:
-    """The record of a job that is as it was written; else None, and a line says what is damaged."""
+    """Return the record of an undamaged job; else add a line to ``result.damaged`` and return None."""
     try:
         record = read_record(folder)
         problem = next((f"{folder / name}: {what}" for name, what in damages(folder, record)), None)
@@ -145,33 +148,33 @@ def _whole(folder: Path, result: Merged) -> Record | None:
     if problem is None:
         return record
     title = f"{_title(record)}: " if record is not None else ""
-    line = f"{title}{problem}: not merged"
+    line = f"{title}{problem}: skipped"
     if line not in result.damaged:
         result.damaged.append(line)
     return None
 
 
 def _reason(error: Exception) -> str:
-    return "it is missing" if isinstance(error, FileNotFoundError) else one_line(error)
+    return "missing" if isinstance(error, FileNotFoundError) else one_line(error)
 
 
 def _title(record: Record) -> str:
-    return one_line(f"{record.job.get('model')} on {record.dataset.get('name')}, {record.id}")
+    return one_line(f"{record.job.model} on {record.dataset.name}, {record.id}")
 
 
 def _copy(folder: Path, record: Record, into: Ledger) -> None:
-    """Commit a copy of a whole job."""
+    """Commit a copy of a job."""
     work = into.claim(record.id)
     try:
         for name in record.files:
-            # Never written in place: what a dead process left there may be a link.
+            # Not written in place, because a dead process may have left a link there.
             making = work.path / f".{name}.merging"
             making.unlink(missing_ok=True)
             shutil.copyfile(folder / name, making)
             making.replace(work.path / name)
         wrong = next((name for name, _ in damages(work.path, record)), None)
         if wrong is not None:
-            raise LedgerError(f"{folder / wrong}: it changed while it was copied: run again")
-        into.commit(work, record, tuple(record.files))
+            raise LedgerError(f"{folder / wrong} changed while it was copied: run again")
+        into.commit(work, record, tuple(record.files), text=(folder / RECORD).read_text(encoding="utf-8"))
     finally:
         work.release()

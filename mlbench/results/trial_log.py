@@ -1,7 +1,7 @@
-"""What a resume needs of a study: one checksummed JSON line for each finished trial.
+"""The log of a study, from which it can be resumed: one checksummed JSON line per finished trial.
 
-A line counts only when it is whole: a tail that a kill tore off is cut before the next line is
-written, so a killed and resumed study goes on exactly where the last finished trial left it.
+Only complete lines count. An incomplete last line, left by a kill, is removed before the next line is written, so a
+resumed study continues exactly after the last finished trial.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from mlbench.metrics import DIRECTIONS
 
 State = Literal["COMPLETE", "PRUNED", "FAIL"]
 
@@ -30,7 +32,7 @@ class TrialRecord:
         distributions: By name, as Optuna's JSON.
         steps: (step, value) as reported, in order.
         best_step: The step that scored best among those that covered every label, or None.
-        keep: What the model put into ``FitContext.keep``.
+        refit_state: What the model put into ``FitContext.refit_state``.
         attributes: Optuna's system attributes.
         fit_seconds: Duration of fit.
         predict_seconds: Duration of predicting the test rows, 0 unless they were.
@@ -47,7 +49,7 @@ class TrialRecord:
     distributions: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[tuple[int, float], ...] = ()
     best_step: int | None = None
-    keep: Mapping[str, Any] = field(default_factory=dict)
+    refit_state: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     fit_seconds: float = 0.0
     predict_seconds: float = 0.0
@@ -57,17 +59,17 @@ class TrialRecord:
 
 
 class TrialLog:
-    """The log of one study at ``path``; one writer at a time."""
+    """The log of one study at ``path``, with one writer at a time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> list[TrialRecord]:
-        """The finished trials, in order; a torn or damaged tail is left out."""
+        """Read the finished trials in order, ignoring an incomplete or damaged tail."""
         return [line for line, _ in self._whole_lines()]
 
     def append(self, line: TrialRecord) -> None:
-        """Write one line and make it durable; what a kill left half written is cut first."""
+        """Append a trial durably, after removing an incomplete last line."""
         body = json.dumps(asdict(line), sort_keys=True).encode()
         whole = sum(size for _, size in self._whole_lines())
         with self.path.open("ab") as file:
@@ -85,6 +87,15 @@ class TrialLog:
             if not body or not raw.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body):
                 break
             values = json.loads(body)
+            if "keep" in values:  # as it was called up to mlbench 0.1
+                values["refit_state"] = values.pop("keep")
             values["steps"] = tuple((step, value) for step, value in values["steps"])
             found.append((TrialRecord(**values), len(raw)))
         return found
+
+
+def best_trial(trials: Sequence[TrialRecord], metric: str) -> TrialRecord | None:
+    """Return the first of the best complete trials, or None."""
+    complete = [trial for trial in trials if trial.value is not None and trial.state == "COMPLETE"]
+    sign = 1 if DIRECTIONS[metric] == "maximize" else -1
+    return max(complete, key=lambda trial: sign * (trial.value or 0.0), default=None)

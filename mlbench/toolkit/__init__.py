@@ -1,1 +1,12 @@
-"""Building blocks for the authors of fast plugins: boosting of many labels, moments, row blocks."""
+"""Building blocks for the authors of fast plugins, as public as ``mlbench`` itself.
+
+- ``mlbench.toolkit.boosting``: boosting of many labels by a library of boosted trees
+- ``mlbench.toolkit.scaling``: centring and scaling of features
+- ``mlbench.toolkit.moments``: means and spreads in double precision
+- ``mlbench.toolkit.blocks``: rows in blocks
+- ``mlbench.toolkit.imports``: importing a heavy library without the parts that a job does not use
+
+What a module documents stays as it is within one ``VERSION``; a change that a plugin would notice raises it.
+"""
+
+VERSION = 1

@@ -16,8 +16,6 @@ number of threads.
 
 from __future__ import annotations
 
-import importlib
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,8 +53,6 @@ PATIENCE = 20
 """Rounds without a better validation score before a trial stops."""
 LABEL_PATIENCE = 30
 """Rounds in which neither score nor loss of any of its labels got better on validation before a part stops growing."""
-HIDDEN = frozenset({"pandas", "sklearn"})
-"""What libraries have wrappers for that a job does not use."""
 SCORING_SHARE = 0.6
 """Scoring whole parts takes up to this share of the time that growing took."""
 
@@ -126,27 +122,6 @@ class Booster(Protocol):
 
     def predict(self, X: Matrix, rounds: int) -> Scores:
         """Scores (n, l) of ``Part.seen`` rows by the first ``rounds`` rounds, or as many as there are."""
-
-
-def import_alone(library: str) -> None:
-    """Import a library of boosted trees without the wrappers that it has for scikit-learn and pandas.
-
-    A job has no use for them, and most of the import is theirs: more than a second of every job. They are then
-    missing for as long as the process lives. Where either has been imported before, by somebody who may want the
-    wrappers, they stay. Not for a process in which other threads import.
-
-    Args:
-        library: Its name.
-    """
-    if not HIDDEN & sys.modules.keys():
-        nothing: Any = None  # in there it makes an import fail
-        sys.modules.update(dict.fromkeys(HIDDEN, nothing))
-        try:
-            importlib.import_module(library)
-        finally:
-            for name in HIDDEN:
-                if sys.modules.get(name) is None:
-                    sys.modules.pop(name, None)
 
 
 def plan(train: Split, context: FitContext, *, screen_sparse: bool) -> Plan:
@@ -277,7 +252,7 @@ def boost(plan: Plan, context: FitContext, new_booster: Callable[[int, Part, int
         new_booster: (number of the part, part, threads) -> its booster, without trees.
 
     Raises:
-        TrialPruned: The trial is hopeless.
+        TrialPruned: The trial was pruned.
     """
     threads = max(1, context.threads)
     inner = max(1, threads // max(1, len(plan.parts)))

@@ -1,4 +1,4 @@
-"""Formats: each module reads one, ``read_dataset`` finds the one that fits."""
+"""Data formats: each module reads one of them, and ``read_dataset`` picks the right one."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from mlbench.errors import DataError, UsageError
 __all__ = ["FORMATS", "Format", "ReadOptions", "read_dataset"]
 
 FORMATS = (mini_musicnet.FORMAT, mulan.FORMAT, meka.FORMAT, xmc.FORMAT, table.FORMAT)
-"""All formats; the first that recognises a path reads it. Mulan stands before MEKA, because some of its
-files have a MEKA option in their relation name."""
+"""All formats; the first that recognises a path reads it. Mulan comes before MEKA because some Mulan files
+have a MEKA option in their relation name."""
 
 
 def read_dataset(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
-    """Read the data in a folder or a file, whatever their format.
+    """Read a data set from a folder or a file, detecting its format.
 
     Args:
         path: A folder or a file.
-        options: What the columns of a table mean.
+        options: The roles of the columns of a table.
 
     Raises:
-        UsageError: No such path, or options that do not fit the format.
-        DataError: No known format, or data that are not what they must be; names file, row and column.
+        UsageError: The path does not exist, or the format takes no options.
+        DataError: The format is unknown, or the data are invalid; the message names file, row and column.
     """
     if not path.exists():
-        raise UsageError(f"{path}: there is no such file or folder")
+        raise UsageError(f"{path}: no such file or folder")
     try:
         found = next((format for format in FORMATS if format.recognises(path)), None)
         if found is None:
             known = "; ".join(f"{format.name} ({format.describe})" for format in FORMATS)
-            raise DataError(f"{path}: no known data format. There are: {known}")
+            raise DataError(f"{path}: unknown data format. Supported formats: {known}")
         if options != NO_OPTIONS and not found.takes_options:
             raise UsageError(
-                f"{path}: --labels, --groups and --split are for tables; {found.name} data say it themselves"
+                f"{path}: --labels, --groups and --split apply to tables only: {found.name} files define these"
             )
         return found.read(path, options)
     except (OSError, EOFError) as error:

@@ -1,6 +1,6 @@
-"""ARFF, the text format of Weka that Mulan and MEKA share, dense and sparse.
+"""Reader of ARFF, dense and sparse: the text format of Weka that Mulan and MEKA use.
 
-Described at https://waikato.github.io/weka-wiki/formats_and_processing/arff_stable/.
+The format is described at https://waikato.github.io/weka-wiki/formats_and_processing/arff_stable/.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from mlbench.errors import DataError
 SUFFIXES = (".arff", ".arff.bz2")
 
 _NUMERIC = ("numeric", "real", "integer")
-_ROWS_PER_BLOCK = 1024  # the cells of so many rows are strings in memory at a time
+_ROWS_PER_BLOCK = 1024  # how many rows are held in memory as strings at a time
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Attribute:
     """One column of an ARFF file.
 
     Attributes:
-        name: Without quotes and escapes.
+        name: The name, without quotes and escapes.
         kind: ``numeric``, ``nominal`` or ``string``.
-        codes: The code of each value of a nominal or string column: 0 for the one listed or seen first.
+        codes: The code of each value of a nominal or string column, in the order listed or first seen, from 0.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Attribute:
         return tuple(self.codes)
 
     def parser(self) -> Callable[[str], float]:
-        """From a cell to a number; raises ValueError or KeyError."""
+        """Return a function from cell to number, which raises ValueError or KeyError."""
         if self.kind == "numeric":
             return float
         if self.kind == "nominal":
@@ -67,12 +67,12 @@ class Arff:
     """An ARFF file in memory.
 
     Attributes:
-        file: Its name, for error messages.
-        relation: What it calls itself.
-        attributes: Its a columns.
-        cells: Shape (n, a), float64: numbers, and codes for nominal and string columns. A cell that a
-            sparse row leaves out is 0, which for a nominal column is the value listed first.
-        weighted: Some rows carry a weight, which is not read.
+        file: The file name, for error messages.
+        relation: The relation name.
+        attributes: The columns.
+        cells: The values (rows, columns) as float64; nominal and string columns hold codes. A cell that a
+            sparse row omits is 0, which for a nominal column is the value listed first.
+        weighted: Whether some rows have a weight; weights are ignored.
     """
 
     file: str
@@ -86,7 +86,7 @@ def read_arff(path: Path) -> Arff:
     """Read ``NAME.arff`` or ``NAME.arff.bz2``.
 
     Raises:
-        DataError: Not ARFF, a cell that its column does not allow, or a missing value; names the line.
+        DataError: The file is not ARFF, or a cell is missing or invalid; the message names the line.
     """
     lines = lines_of(path)
     relation, attributes = _read_header(path.name, lines)
@@ -107,11 +107,11 @@ def _read_header(file: str, lines: Iterator[Line]) -> tuple[str, list[Attribute]
             attributes.append(_attribute(match[2], where))
         elif keyword == "data":
             if not attributes:
-                raise DataError(f"{where}: @data, but no @attribute line before it")
+                raise DataError(f"{where}: @data without an @attribute line before it")
             return relation, attributes
         else:
             raise DataError(f"{where}: not ARFF: expected @relation, @attribute or @data, found {shown(line)}")
-    raise DataError(f"{file}: not an ARFF file, or cut short: there is no @data line")
+    raise DataError(f"{file}: not an ARFF file, or truncated: no @data line")
 
 
 def _attribute(text: str, where: str) -> Attribute:
@@ -123,18 +123,18 @@ def _attribute(text: str, where: str) -> Attribute:
         return Attribute(name, "string")
     if not kind.startswith("{"):
         raise DataError(
-            f"{where}: column {shown(name)} has type {shown(kind)}: only numeric, nominal and string are read"
+            f"{where}: column {shown(name)} has type {shown(kind)}, but only numeric, nominal and string are supported"
         )
     if len(kind) < 2 or not kind.endswith("}"):
-        raise DataError(f"{where}: the values of column {shown(name)} must be listed on one line, within {{ and }}")
+        raise DataError(f"{where}: the values of column {shown(name)} must be on one line between {{ and }}")
     values = split_cells(kind[1:-1], where) if kind[1:-1].strip() else []
     if len(set(values)) != len(values):
-        raise DataError(f"{where}: column {shown(name)} lists a value twice: each may stand there once")
+        raise DataError(f"{where}: column {shown(name)} lists the same value twice")
     return Attribute(name, "nominal", {value: code for code, value in enumerate(values)})
 
 
 class _Rows:
-    """Turns the lines after ``@data`` into numbers."""
+    """Converts the lines after ``@data`` to numbers."""
 
     def __init__(self, file: str, attributes: Sequence[Attribute]) -> None:
         self.file = file
@@ -166,7 +166,7 @@ class _Rows:
     def _dense_row(self, line: Line) -> list[str]:
         number, text = line
         if text.startswith("{"):
-            raise DataError(f"{self.file}: line {number}: a sparse row among dense ones")
+            raise DataError(f"{self.file}: line {number}: sparse row in a file of dense rows")
         cells = split_cells(self._row(text), f"{self.file}: line {number}")
         if len(cells) != len(self.parsers):
             raise DataError(
@@ -188,19 +188,19 @@ class _Rows:
         where = f"{self.file}: line {number}"
         text = self._row(text)
         if not (text.startswith("{") and text.endswith("}")):
-            raise DataError(f"{where}: the rows are sparse, so this one must stand within {{ and }} too")
+            raise DataError(f"{where}: dense row in a file of sparse rows: expected {{ and }} around it")
         pairs = split_pairs(text[1:-1], where)
         row: dict[int, float] = {}
         for index, cell in pairs:
             if not 0 <= index < len(self.parsers):
                 last = len(self.parsers) - 1
-                raise DataError(f"{where}: there is no column {index}: the header declares columns 0 to {last}")
+                raise DataError(f"{where}: no column {index}: the header declares columns 0 to {last}")
             try:
                 row[index] = self.parsers[index](cell)
             except (ValueError, KeyError):
                 self._parse(index, cell, number)
         if len(row) != len(pairs):
-            raise DataError(f"{where}: a column is given twice in one sparse row")
+            raise DataError(f"{where}: the sparse row gives the same column twice")
         return row
 
     def _row(self, text: str) -> str:
@@ -209,13 +209,13 @@ class _Rows:
         return bare
 
     def _parse(self, index: int, cell: str, number: int) -> None:
-        """Raise the error of a cell that cannot be parsed."""
+        """Raise the error for a cell that cannot be parsed."""
         try:
             self.parsers[index](cell)
         except (ValueError, KeyError) as error:
             attribute = self.attributes[index]
             where = f"{self.file}: line {number}, column {shown(attribute.name)}"
             if cell == "?":
-                raise DataError(f"{where} is missing ('?'): fill in or drop such values first") from error
+                raise DataError(f"{where} is missing ('?'): replace or drop such values first") from error
             wanted = "a number" if attribute.kind == "numeric" else f"one of {listed(attribute.values)}"
             raise DataError(f"{where} holds {shown(cell)}, expected {wanted}") from error

@@ -1,4 +1,4 @@
-"""What all data formats share: the options, the ``Format`` record, names of files and parts."""
+"""What all data formats share: options, the ``Format`` record, and helpers for files and messages."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _LONGEST_NAME = 64
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """What the command line says about a table; other formats say it themselves.
+    """The roles of the columns of a table, from the command line; other formats define them in their files.
 
     Attributes:
         labels: Label columns: names, comma-separated names, or shell globs such as ``Class*``.
-        groups: The column that says which rows belong together, or None.
+        groups: The column that tells which rows belong together, or None.
         split: The column that holds ``train``, ``valid`` or ``test``, or None.
     """
 
@@ -43,14 +43,14 @@ NO_OPTIONS = ReadOptions()
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """One way to lay data out in files.
+    """A file format that mlbench can read.
 
     Attributes:
-        name: What people call it.
-        describe: What to look for, half a sentence.
-        recognises: Whether a path (a file or a folder) looks like this format, without reading it.
-        read: From path and options to the data; raises ``DataError`` or ``UsageError``.
-        takes_options: Whether ``ReadOptions`` mean anything to it.
+        name: The common name of the format.
+        describe: The files that make it up, as a phrase for messages.
+        recognises: Tells whether a path (a file or a folder) looks like this format, without reading it.
+        read: Reads a path with options into a data set; raises ``DataError`` or ``UsageError``.
+        takes_options: Whether the format uses ``ReadOptions``.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Format:
 
 
 def dataset_name(path: Path) -> str:
-    """A short name from a file or a folder: ``yeast`` from ``data/yeast`` and from ``yeast.csv.gz``."""
+    """Derive a short name from a path: ``yeast`` from ``data/yeast`` and from ``yeast.csv.gz``."""
     if path.name in ("", ".."):
         path = path.resolve()
     stem = path.name if path.is_dir() else bare_stem(path)
@@ -70,7 +70,7 @@ def dataset_name(path: Path) -> str:
 
 
 def bare_stem(path: Path) -> str:
-    """The file name without the suffixes that say its format: ``yeast`` for ``yeast.csv.gz``."""
+    """Strip the suffixes of compression and format: ``yeast`` for ``yeast.csv.gz``."""
     name = path.name
     for suffixes in (_PACKED, _SUFFIXES):
         for suffix in suffixes:
@@ -81,19 +81,19 @@ def bare_stem(path: Path) -> str:
 
 
 def has_suffix(path: Path, suffixes: tuple[str, ...]) -> bool:
-    """Whether ``path`` is a file with one of the suffixes, in any case."""
+    """Return whether ``path`` is a file with one of the suffixes, ignoring case."""
     return path.name.lower().endswith(suffixes) and path.is_file()
 
 
 def files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """The files of a folder that have one of the suffixes, sorted; hidden files are left out."""
+    """List the files of a folder that have one of the suffixes, sorted, without hidden files."""
     if not folder.is_dir():
         return []
     return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and has_suffix(p, suffixes))
 
 
 def read_text(path: Path, raw: bytes | None = None) -> str:
-    """A text file with Unix line ends, from UTF-8, else from Latin-1, in which old files are written."""
+    """Read a text file as UTF-8, or as Latin-1 as many old files are, and normalise its newlines."""
     data = path.read_bytes() if raw is None else raw
     try:
         text = data.decode("utf-8-sig")
@@ -103,27 +103,27 @@ def read_text(path: Path, raw: bytes | None = None) -> str:
 
 
 def shown(text: str, longest: int = 40) -> str:
-    """A cell for an error message: quoted, on one line, cut short."""
+    """Format a cell for an error message: quoted, on one line, truncated."""
     return repr(text if len(text) <= longest else text[:longest] + "…")
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:
-    """The first names of a list, and how many there are in all when some are left out."""
+    """Join the first names of a list, with the total number if some are omitted."""
     names = list(names)
     rest = f", … ({len(names)} in all)" if len(names) > most else ""
     return ", ".join(shown(name)[1:-1] for name in names[:most]) + rest
 
 
 def one_line(error: Exception) -> str:
-    """What a library's error says, on one line."""
+    """Return the message of another library's error on one line."""
     return " ".join(str(error).split())
 
 
 def one_of(files: Sequence[Path], folder: Path, what: str) -> Path:
-    """The only file of a list.
+    """Return the only file of a list.
 
     Raises:
-        DataError: There are several; it says to name one.
+        DataError: There is not exactly one.
     """
     if len(files) != 1:
         names = listed(file.name for file in files)
@@ -132,13 +132,13 @@ def one_of(files: Sequence[Path], folder: Path, what: str) -> Path:
 
 
 def dense(matrix: Any) -> NDArray[Any]:
-    """A matrix as an array, whether it is sparse or not."""
+    """Return a dense or sparse matrix as an array."""
     return np.asarray(matrix.toarray() if sp.issparse(matrix) else matrix)
 
 
 def dense_if_full(matrices: Sequence[sp.csr_matrix]) -> Sequence[Matrix]:
-    """The same matrices in float32, made dense when more than half of all their cells are not zero."""
-    with np.errstate(over="ignore"):  # make_split refuses what is too large for float32
+    """Convert matrices to float32, and to dense arrays if more than half of all cells are non-zero."""
+    with np.errstate(over="ignore"):  # make_split refuses values too large for float32
         matrices = [m.astype(np.float32) for m in matrices]
     cells = sum(m.shape[0] * m.shape[1] for m in matrices)
     if 2 * sum(m.count_nonzero() for m in matrices) <= cells:

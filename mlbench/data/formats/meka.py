@@ -1,4 +1,4 @@
-"""MEKA: one ARFF file that says in its relation name which columns are labels (https://waikato.github.io/meka/)."""
+"""MEKA: one ARFF file whose relation name tells which columns are labels (https://waikato.github.io/meka/)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats.arff import SUFFIXES, Arff
-from mlbench.data.formats.arff_dataset import find_parts, read_arff_dataset
+from mlbench.data.formats.arff_dataset import read_arff_dataset, split_files
 from mlbench.data.formats.base import Format, ReadOptions, files_in, has_suffix
 from mlbench.errors import DataError
 
@@ -19,18 +19,18 @@ def _recognises(path: Path) -> bool:
 
 
 def _read(path: Path, options: ReadOptions) -> Dataset:
-    return read_arff_dataset(path, find_parts(path), _columns)
+    return read_arff_dataset(path, split_files(path), _columns)
 
 
 def _columns(arff: Arff) -> range:
-    """The first n columns for ``-C n``, the last n for ``-C -n``."""
+    """Return the first n columns for ``-C n``, and the last n for ``-C -n``."""
     match = _LABEL_COUNT.search(arff.relation)
     if not match:
-        advice = "put its Mulan XML beside it, or write '-C n' into its @relation as MEKA does"
-        raise DataError(f"{arff.file}: nothing says which columns are labels: {advice}")
+        advice = "put the Mulan XML file beside it, or add '-C n' to its @relation as MEKA does"
+        raise DataError(f"{arff.file}: it is not known which columns are labels: {advice}")
     count, columns = int(match[1]), len(arff.attributes)
     if not 0 < abs(count) < columns:
-        raise DataError(f"{arff.file}: -C {count} in @relation, but there are {columns} columns, labels and features")
+        raise DataError(f"{arff.file}: -C {count} in @relation, but the number of columns is {columns}")
     return range(count) if count > 0 else range(columns + count, columns)
 
 

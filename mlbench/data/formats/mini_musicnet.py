@@ -1,4 +1,4 @@
-"""mini-MusicNet: a folder of ``.npy`` files, audio windows and the notes that sound in them."""
+"""mini-MusicNet: a folder of ``.npy`` files with audio windows and the notes that sound in them."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ MANIFEST_KEYS: dict[str, tuple[Any, Any]] = {
     "name": (str, str),
     "citation": (str, str),
     "notes": (list, str),
+    "warnings": (list, str),
     "twins": (list, int),
 }
-"""What is read of a manifest, with type and type of the items: see ``Dataset`` for what it means."""
-_PARTS = ("train", "valid", "test")
+"""The keys that are read from a manifest, with the types of value and items; ``Dataset`` describes them."""
+_SPLITS = ("train", "valid", "test")
 
 
 def _recognises(path: Path) -> bool:
-    return any((path / f"{kind}-{part}.npy").is_file() for kind in ("audio", "labels") for part in _PARTS)
+    return any((path / f"{kind}-{name}.npy").is_file() for kind in ("audio", "labels") for name in _SPLITS)
 
 
 def _read(path: Path, options: ReadOptions) -> Dataset:
     splits = {}
     groups = _read_groups(path)
-    for part in _PARTS:
-        audio, labels = (path / f"{kind}-{part}.npy" for kind in ("audio", "labels"))
-        if part != "train" and not audio.exists() and not labels.exists():
+    for name in _SPLITS:
+        audio, labels = (path / f"{kind}-{name}.npy" for kind in ("audio", "labels"))
+        if name != "train" and not audio.exists() and not labels.exists():
             continue
         X, Y = _read_array(audio), _read_array(labels)
-        splits[part] = make_split(X, Y, groups.get(part), where=f"{audio.name}, {labels.name}", label_names=_names(Y))
+        splits[name] = make_split(X, Y, groups.get(name), where=f"{audio.name}, {labels.name}", label_names=_names(Y))
     manifest = _read_manifest(path / MANIFEST)
     return Dataset(
         name=manifest.get("name", dataset_name(path)),
@@ -47,48 +48,45 @@ def _read(path: Path, options: ReadOptions) -> Dataset:
         label_names=_names(splits["train"].Y),
         features=("rfft",),
         notes=tuple(manifest.get("notes", ())),
+        warnings=tuple(manifest.get("warnings", ())),
         citation=manifest.get("citation", ""),
         twins=frozenset(manifest.get("twins", ())),
     )
 
 
 def _read_manifest(file: Path) -> dict[str, Any]:
-    """What the maker of the data says of them: those of ``MANIFEST_KEYS`` that are there.
+    """Read those of ``MANIFEST_KEYS`` that the manifest has.
 
     Raises:
-        DataError: It is no JSON, or a value is of another type.
+        DataError: The file is not JSON, or a value has the wrong type.
     """
     if not file.is_file():
         return {}
     try:
         manifest = json.loads(read_text(file))
     except ValueError as error:
-        raise DataError(
-            f"{file}: not JSON: {one_line(error)}: mend it, or delete it: the data are read without"
-        ) from error
+        raise DataError(f"{file}: not JSON: {one_line(error)}: fix the file or delete it (it is optional)") from error
     found = manifest if isinstance(manifest, dict) else {}
     for key, (wanted, of) in MANIFEST_KEYS.items():
         value = found.get(key, wanted())
         if type(value) is not wanted or any(type(item) is not of for item in value):
-            raise DataError(
-                f"{file}: {key!r} must be a {wanted.__name__} of {of.__name__}: mend it, or delete the file"
-            )
+            raise DataError(f"{file}: {key!r} must be a {wanted.__name__} of {of.__name__}: fix the file or delete it")
     return {key: found[key] for key in MANIFEST_KEYS if key in found}
 
 
 def _names(Y: NDArray[np.generic]) -> tuple[str, ...]:
-    """The MIDI note of each label column."""
+    """Name each label column after its MIDI note."""
     return tuple(f"note-{i}" for i in range(Y.shape[-1] if Y.ndim else 0))
 
 
 def _read_groups(path: Path) -> dict[str, NDArray[np.generic]]:
-    """The groups of each part that has them; names become numbers that hold across the parts."""
-    files = {part: path / f"groups-{part}.npy" for part in _PARTS}
-    groups = {part: _read_array(file) for part, file in files.items() if file.exists()}
-    for part, keys in groups.items():
+    """Read the groups of each split that has them; names become integers, the same ones in every split."""
+    files = {name: path / f"groups-{name}.npy" for name in _SPLITS}
+    groups = {name: _read_array(file) for name, file in files.items() if file.exists()}
+    for name, keys in groups.items():
         if keys.ndim != 1 or keys.dtype.kind not in "iuUS":
             raise DataError(
-                f"{files[part].name}: groups of shape {keys.shape} and type {keys.dtype}, expected (rows,) integers"
+                f"{files[name].name}: groups have shape {keys.shape} and type {keys.dtype}, expected (rows,) integers"
             )
     if all(keys.dtype.kind in "iu" for keys in groups.values()):
         return groups
@@ -98,19 +96,19 @@ def _read_groups(path: Path) -> dict[str, NDArray[np.generic]]:
 
 
 def _read_array(file: Path) -> NDArray[np.generic]:
-    """A memory-mapped array, its header checked against the size of the file first.
+    """Memory-map an array after checking its header against the size of the file.
 
     Raises:
-        DataError: No such file, not ``.npy``, Python objects, or shorter than its header says.
+        DataError: The file is missing, not ``.npy``, holds Python objects, or is truncated.
     """
     if not file.is_file():
-        raise DataError(f"{file.parent}: {file.name} is missing: audio and labels go together, and train must be there")
+        raise DataError(f"{file.parent}: {file.name} is missing: a split needs audio and labels, and train must exist")
     shape, dtype, start = _read_header(file)
     if dtype.hasobject:
-        raise DataError(f"{file.name}: holds Python objects, which are never unpickled: save an array of numbers")
+        raise DataError(f"{file.name}: holds pickled Python objects, which are never loaded: save an array of numbers")
     needed, size = start + math.prod(shape) * dtype.itemsize, file.stat().st_size
     if min(shape, default=0) < 0 or needed > size:
-        raise DataError(f"{file.name}: cut short: its header says {shape} {dtype}, {needed} bytes, the file has {size}")
+        raise DataError(f"{file.name}: truncated: its header says {shape} {dtype}, {needed} bytes, the file has {size}")
     if not math.prod(shape):  # an empty array cannot be mapped
         return np.empty(shape, dtype)
     array: NDArray[np.generic] = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -118,15 +116,15 @@ def _read_array(file: Path) -> NDArray[np.generic]:
 
 
 def _read_header(file: Path) -> tuple[tuple[int, ...], np.dtype[np.generic], int]:
-    """Shape, type and the place where the numbers start."""
+    """Read the shape, the type and the offset of the data."""
     with file.open("rb") as stream:
         try:
             version = np.lib.format.read_magic(stream)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, dtype = read(stream)
-        except Exception as error:  # NumPy's parser raises whatever a broken header makes it raise
+        except Exception as error:  # a broken header can make NumPy's parser raise anything
             raise DataError(
-                f"{file.name}: not a .npy file of numbers (pickled files are never read): use numpy.save"
+                f"{file.name}: not a .npy file of numbers (pickled files are never loaded): use numpy.save"
             ) from error
         return shape, dtype, stream.tell()
 

@@ -1,4 +1,4 @@
-"""Mulan: ARFF with the label names in an XML file beside it (http://mulan.sourceforge.net/format.html)."""
+"""Mulan: ARFF files with the label names in an XML file beside them (http://mulan.sourceforge.net/format.html)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats.arff import SUFFIXES, Arff
-from mlbench.data.formats.arff_dataset import family, find_parts, read_arff_dataset
+from mlbench.data.formats.arff_dataset import family, read_arff_dataset, split_files
 from mlbench.data.formats.arff_text import unescape
 from mlbench.data.formats.base import (
     Format,
@@ -29,25 +29,25 @@ def _recognises(path: Path) -> bool:
 
 
 def _read(path: Path, options: ReadOptions) -> Dataset:
-    parts = find_parts(path)
-    train = parts["train"]
+    by_split = split_files(path)
+    train = by_split["train"]
     xmls = files_in(train.parent, (".xml",))
     xml = _xml_beside(train) or one_of(xmls, path, f"XML files, none of them {family(train)}.xml")
     names = _label_names(xml)
-    return read_arff_dataset(path, parts, lambda arff: _columns(arff, names, xml.name))
+    return read_arff_dataset(path, by_split, lambda arff: _columns(arff, names, xml.name))
 
 
 def _xml_beside(arff: Path) -> Path | None:
-    """``yeast.xml`` for ``yeast.arff`` and for ``yeast-train.arff``."""
+    """Find ``yeast.xml`` for ``yeast.arff`` and for ``yeast-train.arff``."""
     candidates = [arff.with_name(f"{stem}.xml") for stem in (bare_stem(arff), family(arff))]
     return next((xml for xml in candidates if xml.is_file()), None)
 
 
 def _label_names(xml: Path) -> list[str]:
-    """The names in ``<label name="…">``, nested ones too.
+    """Read the names from ``<label name="…">``, including nested elements.
 
     Raises:
-        DataError: Not XML, XML that declares entities, or no labels.
+        DataError: The file is not XML, declares entities, or has no labels.
     """
     import defusedxml
     from defusedxml.ElementTree import ParseError, parse
@@ -55,23 +55,23 @@ def _label_names(xml: Path) -> list[str]:
     try:
         elements = list(parse(xml).iter())
     except defusedxml.DefusedXmlException as error:
-        raise DataError(f"{xml.name}: XML that declares entities is not read: write the names out") from error
+        raise DataError(f"{xml.name}: the XML declares entities, which are refused: write the names out") from error
     except (ParseError, ValueError, LookupError) as error:
         raise DataError(f"{xml.name}: not valid XML: {one_line(error)}") from error
     labels = [element for element in elements if str(element.tag).rpartition("}")[2] == "label"]
     names = [element.get("name") for element in labels]
     if not names or None in names:
-        raise DataError(f'{xml.name}: names no labels: expected <label name="…"> elements')
+        raise DataError(f'{xml.name}: no label names: expected <label name="…"> elements')
     return [str(name) for name in names]
 
 
 def _columns(arff: Arff, names: list[str], xml: str) -> list[int]:
-    """The label columns, in the order of the header, whatever the order of the XML."""
-    # Mulan's own XML files keep the backslashes that ARFF puts before quotes, others do not.
+    """Return the label columns in the order of the ARFF header, whatever the order of the XML."""
+    # Mulan's own XML files keep the backslashes that ARFF puts before quotes; others do not.
     place = {attribute.name: j for j, attribute in enumerate(arff.attributes)}
     missing = [name for name in names if name not in place and unescape(name) not in place]
     if missing:
-        count = f"{len(missing)} of {len(names)} labels of {xml} are no columns of {arff.file}"
+        count = f"{len(missing)} of {len(names)} labels of {xml} are not columns of {arff.file}"
         raise DataError(f"{count}, the first is {shown(missing[0])}: do the two files belong together? {_hint(arff)}")
     return sorted({place[name] if name in place else place[unescape(name)] for name in names})
 

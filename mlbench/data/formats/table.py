@@ -1,4 +1,4 @@
-"""Tables, CSV and Parquet: a row for each example, columns for features, labels, groups and split."""
+"""Tables (CSV, TSV and Parquet): one row per example, with columns for features, labels, groups and split."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 _SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
-_PARTS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
+_SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 
 
 def _recognises(path: Path) -> bool:
@@ -47,15 +47,15 @@ def _read(path: Path, options: ReadOptions) -> Dataset:
     used = {*labels, *special}
     feature_names, X = table.features([c for c in frame.columns if c not in used])
     groups = None if options.groups is None else table.groups(options.groups)
-    # Checked as a whole, so that errors name the row of the file and not of its part.
+    # Checked as a whole, so that errors name the row of the file, not of the split.
     where = f"{file.name} (rows from 0)"
     whole = make_split(X, Y, groups, where=where, feature_names=feature_names, label_names=label_names)
     splits = {"train": whole}
     if options.split is not None:
-        part_of = table.parts(options.split)
-        splits = {part: whole.take(np.flatnonzero(part_of == part)) for part in _PARTS if part in part_of}
+        split_of = table.splits(options.split)
+        splits = {name: whole.take(np.flatnonzero(split_of == name)) for name in _SPLITS if name in split_of}
         if "train" not in splits:
-            raise DataError(f"{file.name}: no row of column {shown(options.split)} says train")
+            raise DataError(f"{file.name}: no row has train in column {shown(options.split)}")
     return Dataset(
         name=dataset_name(path),
         train=splits["train"],
@@ -72,13 +72,13 @@ def _read_csv(file: Path) -> DataFrame:
 
     how: dict[str, Any] = {"sep": "\t" if ".tsv" in file.name.lower() else ",", "encoding": "utf-8-sig"}
     try:
-        # pandas renames a column that is there twice without a word, so the names are read apart.
+        # pandas silently renames duplicate columns, so the names are read separately.
         names = pd.read_csv(file, **how, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
         frame = pd.read_csv(file, **how, low_memory=False)
-    except Exception as error:  # whatever the parser raises, it is about the file
-        raise DataError(f"{file.name}: not a table that can be read: {one_line(error)}") from error
+    except Exception as error:  # whatever the parser raises is about the file
+        raise DataError(f"{file.name}: not a readable table: {one_line(error)}") from error
     if len(names) != frame.shape[1] or not isinstance(frame.index, pd.RangeIndex):
-        raise DataError(f"{file.name}: its rows have more cells than its first line has names ({len(names)})")
+        raise DataError(f"{file.name}: its rows have more cells than the header has names ({len(names)})")
     return _with_names(frame, names)
 
 
@@ -90,26 +90,26 @@ def _read_parquet(file: Path) -> DataFrame:
     try:
         with ParquetFile(file) as parquet:
             table = parquet.read()
-        table.validate(full=True)  # else text that is not UTF-8 fails later, where it is used
+        table.validate(full=True)  # else text that is not UTF-8 only fails later, where it is used
         frame: DataFrame = table.to_pandas()
-    except Exception as error:  # whatever the parser raises, it is about the file
+    except Exception as error:  # whatever the parser raises is about the file
         raise DataError(f"{file.name}: not a Parquet file: {one_line(error)}") from error
     return _with_names(frame.reset_index(drop=True), list(frame.columns))
 
 
 def _with_names(frame: DataFrame, names: list[Any]) -> DataFrame:
-    """The table with its column names as text on one line: they stand in messages and boards."""
+    """Set the column names, as text on one line because messages and boards show them."""
     frame.columns = [" ".join(str(name).splitlines()) for name in names]
     return frame
 
 
 def _label_columns(file: str, columns: list[str], wanted: tuple[str, ...]) -> list[str]:
-    """The columns that ``--labels`` means, in the order of the file."""
+    """Return the columns that ``--labels`` selects, in the order of the file."""
     if not wanted:
-        raise UsageError(f"{file}: say with --labels which columns are labels; there are: {listed(columns)}")
+        raise UsageError(f"{file}: name the label columns with --labels; available: {listed(columns)}")
     found: set[str] = set()
     for entry in wanted:
-        for name in [entry] if entry in columns else [part.strip() for part in entry.split(",")]:
+        for name in [entry] if entry in columns else [name.strip() for name in entry.split(",")]:
             found |= (
                 {name} if name in columns else {c for c in columns if fnmatchcase(c, name)} or {_known(name, columns)}
             )
@@ -125,14 +125,14 @@ def _known(name: str, columns: list[str]) -> str:
 def _check_distinct(labels: list[str], special: list[str]) -> None:
     for column in special:
         if column in labels or special.count(column) > 1:
-            raise UsageError(f"column {shown(column)} can be only one of label, --groups and --split")
+            raise UsageError(f"column {shown(column)} can only be one of label, --groups and --split")
 
 
 class _Table:
-    """The columns of one file, turned into numbers.
+    """Converts the columns of one file to numbers.
 
     Attributes:
-        notes: The columns that were dropped.
+        notes: One line per column that was dropped.
     """
 
     def __init__(self, file: str, frame: DataFrame) -> None:
@@ -141,12 +141,12 @@ class _Table:
         self.notes: list[str] = []
         twice = frame.columns[frame.columns.duplicated()]
         if len(twice):
-            raise DataError(f"{file}: two columns are called {shown(twice[0])}: rename one")
+            raise DataError(f"{file}: two columns are named {shown(twice[0])}: rename one of them")
         if not len(frame):
-            raise DataError(f"{file}: there are no rows, only names")
+            raise DataError(f"{file}: the table has a header but no rows")
 
     def labels(self, columns: list[str]) -> tuple[list[str], NDArray[np.float64]]:
-        """Label names and cells (n, k): a column as it is, or one-hot where it holds words."""
+        """Return label names and labels (n, k); a column of text becomes one-hot labels."""
         names: list[str] = []
         blocks = []
         for column in columns:
@@ -162,61 +162,61 @@ class _Table:
         return names, np.hstack(blocks)
 
     def features(self, columns: list[str]) -> tuple[list[str], NDArray[np.float32]]:
-        """Feature names and cells (n, d); a row id is dropped and noted."""
+        """Return feature names and features (n, d); row ids are dropped and noted."""
         names, cells = [], []
         for column in columns:
             series = self._whole(column)
             numbers = self._numbers(column, series)
             if numbers is None and series.is_unique:
-                self.notes.append(f"column {shown(column)} is dropped: a row id, all values differ")
+                self.notes.append(f"column {shown(column)} dropped: a row id, as all values differ")
             elif numbers is None:
                 raise DataError(
-                    f"{self.file}: column {shown(column)} holds text, {shown(str(series.iloc[0]))} first: "
-                    "turn it into numbers, remove it, or name it with --labels, --groups or --split"
+                    f"{self.file}: column {shown(column)} holds text, such as {shown(str(series.iloc[0]))}: "
+                    "convert it to numbers, remove it, or name it with --labels, --groups or --split"
                 )
             elif not column and np.array_equal(numbers - numbers[:1], np.arange(len(numbers))):
-                self.notes.append("a column without a name is dropped: it counts the rows")
+                self.notes.append("unnamed column dropped: it only numbers the rows")
             else:
                 names.append(column)
                 cells.append(numbers)
-        with np.errstate(over="ignore"):  # make_split refuses what is too large for float32
+        with np.errstate(over="ignore"):  # make_split refuses values too large for float32
             matrix = np.empty((len(self.frame), len(cells)), dtype=np.float32)
             for j, numbers in enumerate(cells):
                 matrix[:, j] = numbers
         return names, matrix
 
     def groups(self, column: str) -> NDArray[np.intp]:
-        """One number for each value of a column of any type."""
+        """Return the group of each row as an integer, from a column of any type."""
         import pandas as pd
 
         return np.asarray(pd.factorize(self._whole(column))[0])
 
-    def parts(self, column: str) -> NDArray[np.str_]:
-        """``train``, ``valid`` or ``test`` for each row."""
+    def splits(self, column: str) -> NDArray[np.str_]:
+        """Return ``train``, ``valid`` or ``test`` for each row."""
         words = [str(value).strip().lower() for value in self._whole(column)]
-        wrong = next((row for row, word in enumerate(words) if word not in _PARTS), None)
+        wrong = next((row for row, word in enumerate(words) if word not in _SPLITS), None)
         if wrong is not None:
             where = f"{self.file}: row {wrong} (from 0), column {shown(column)}"
             raise DataError(f"{where} holds {shown(words[wrong])}, expected train, valid or test")
-        return np.array([_PARTS[word] for word in words])
+        return np.array([_SPLITS[word] for word in words])
 
     def _whole(self, column: str) -> Series:
-        """A column without missing values."""
+        """Return a column, refusing missing values."""
         series = self.frame[column]
         missing = np.flatnonzero(series.isna())
         if len(missing):
             where = f"{self.file}: row {missing[0]} (from 0), column {shown(column)}"
-            raise DataError(f"{where} is missing: fill in or drop such values first")
+            raise DataError(f"{where} is missing: replace or drop such values first")
         return series
 
     def _numbers(self, column: str, series: Series) -> NDArray[np.float64] | None:
-        """A column of numbers or of true and false, else None."""
+        """Return a numeric or Boolean column as numbers, or None for text."""
         import pandas as pd
         from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
         if is_bool_dtype(series) or (is_numeric_dtype(series) and series.dtype.kind != "c"):
             return np.asarray(series.to_numpy(dtype=np.float64))
-        # One stray word makes pandas read a whole column of numbers as text: neither a row id nor names.
+        # A single stray word makes pandas read a column of numbers as text; do not take it for text.
         no_number = pd.to_numeric(self._text(column, series), errors="coerce").isna().to_numpy()
         if 0 < no_number.mean() < 0.5:
             row = int(no_number.argmax())
@@ -225,12 +225,12 @@ class _Table:
         return None
 
     def _text(self, column: str, series: Series) -> Series:
-        """The column, if its cells are text."""
+        """Return the column, refusing cells that are not text."""
         other = next((value for value in series if not isinstance(value, str)), None)
         if other is not None:
             kind = type(other).__name__
             raise DataError(
-                f"{self.file}: column {shown(column)} holds {kind} values: turn it into numbers, or remove it"
+                f"{self.file}: column {shown(column)} holds {kind} values: convert it to numbers or remove it"
             )
         return series
 
@@ -241,7 +241,9 @@ class _Table:
             yes = {pair[1] for pair in YES_NO}
             return [column], np.array([[value.lower() in yes] for value in text], dtype=np.float64)
         if len(values) == len(text):
-            raise DataError(f"{self.file}: label {shown(column)} has another value in every row: it is no label")
+            raise DataError(
+                f"{self.file}: label {shown(column)} has a different value in every row, so it is not a label"
+            )
         place = {value: code for code, value in enumerate(values)}
         block = np.zeros((len(text), len(values)))
         block[np.arange(len(text)), [place[value] for value in text]] = 1

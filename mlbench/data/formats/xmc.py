@@ -1,7 +1,7 @@
-"""Multi-label svmlight text, as LIBSVM and the Extreme Classification Repository write it.
+"""Multi-label svmlight files, as written by LIBSVM and the Extreme Classification Repository.
 
-A line is ``l1,l2 i:v i:v``; a row without labels starts with a space or with its features. The
-repository (http://manikvarma.org/downloads/XC/XMLRepository.html) puts ``rows features labels`` first.
+A line is ``l1,l2 i:v i:v``; a row without labels starts with a space or with its features. Files of the
+repository (http://manikvarma.org/downloads/XC/XMLRepository.html) start with a line ``rows features labels``.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from mlbench.data.formats.base import (
 from mlbench.errors import DataError
 
 _SUFFIXES = (".txt", ".svm", ".libsvm", ".svmlight")
-_PARTS = {"train": ("train",), "valid": ("valid", "dev"), "test": ("test",)}
+_SPLITS = {"train": ("train",), "valid": ("valid", "dev"), "test": ("test",)}
 _HEADER = re.compile(r"(\d+)\s+(\d+)\s+(\d+)")
 _LARGEST_INDEX = 2**31 - 1
 _MOST_LABELS = 4_000_000  # the largest public data set has 2.8 million
-_MOST_LABEL_CELLS = 2**33  # labels are kept as one byte a cell
+_MOST_LABEL_CELLS = 2**33  # labels take one byte per cell
 
 
 @dataclass(eq=False)
 class _Rows:
-    """The rows of one file, indices as they stand there.
+    """The rows of one file, with indices as in the file.
 
     Attributes:
-        file: Its name.
+        file: The file name.
         header: The numbers of rows, features and labels that the first line states, or None.
     """
 
@@ -69,28 +69,28 @@ def _recognises(path: Path) -> bool:
     return has_suffix(path, _SUFFIXES) or bool(_files_of(path, "train"))
 
 
-def _files_of(folder: Path, part: str) -> list[Path]:
-    return [file for file in files_in(folder, _SUFFIXES) if any(word in file.name.lower() for word in _PARTS[part])]
+def _files_of(folder: Path, name: str) -> list[Path]:
+    return [file for file in files_in(folder, _SUFFIXES) if any(word in file.name.lower() for word in _SPLITS[name])]
 
 
-def _find_parts(path: Path) -> dict[str, Path]:
+def _split_files(path: Path) -> dict[str, Path]:
     if path.is_file():
         return {"train": path}
-    found = {part: _files_of(path, part) for part in _PARTS}
-    return {part: one_of(files, path, f"{part} files") for part, files in found.items() if files}
+    found = {name: _files_of(path, name) for name in _SPLITS}
+    return {name: one_of(files, path, f"{name} files") for name, files in found.items() if files}
 
 
 def _read(path: Path, options: ReadOptions) -> Dataset:
-    parts = {part: _read_rows(file) for part, file in _find_parts(path).items()}
-    files = list(parts.values())
+    by_split = {name: _read_rows(file) for name, file in _split_files(path).items()}
+    files = list(by_split.values())
     base_feature, base_label, d, k, note = _numbering(files)
     n = max(len(rows.ends) - 1 for rows in files)
     if k > _MOST_LABELS or n * k > _MOST_LABEL_CELLS or d > _LARGEST_INDEX:
-        raise DataError(f"{files[0].file}: {d} features and {k} labels for {n} rows are too many: is an index wrong?")
+        raise DataError(f"{files[0].file}: {d} features and {k} labels are too many for {n} rows: is an index wrong?")
     matrices = dense_if_full([rows.features(base_feature, d) for rows in files])
     splits = {
-        part: make_split(X, rows.label_matrix(base_label, k), where=f"{rows.file} (rows from 0)")
-        for (part, rows), X in zip(parts.items(), matrices, strict=True)
+        name: make_split(X, rows.label_matrix(base_label, k), where=f"{rows.file} (rows from 0)")
+        for (name, rows), X in zip(by_split.items(), matrices, strict=True)
     }
     names = tuple(f"label-{i}" for i in range(k))
     return Dataset(
@@ -104,10 +104,10 @@ def _read(path: Path, options: ReadOptions) -> Dataset:
 
 
 def _numbering(files: Sequence[_Rows]) -> tuple[int, int, int, int, str]:
-    """The first feature, the first label, their numbers d and k, and a note on what was assumed.
+    """Return the first feature and label index, the counts d and k, and a note on what was assumed.
 
     Raises:
-        DataError: Headers that disagree, or nothing to count.
+        DataError: The headers disagree.
     """
     headers = {rows.header and rows.header[1:] for rows in files}
     if len(headers) > 1:
@@ -116,15 +116,15 @@ def _numbering(files: Sequence[_Rows]) -> tuple[int, int, int, int, str]:
     stated = headers.pop()
     if stated is not None:
         d, k = stated
-        return 0, 0, d, k, "features and labels are numbered from 0, as its header line implies"
+        return 0, 0, d, k, "features and labels are numbered from 0, as the header line implies"
     first_feature, d = _count([rows.columns for rows in files])
     first_label, k = _count([rows.labels for rows in files])
-    note = f"there is no header line: features are taken as numbered from {first_feature}, labels from {first_label}"
+    note = f"no header line: features are assumed to be numbered from {first_feature}, labels from {first_label}"
     return first_feature, first_label, d, k, note
 
 
 def _count(indices: Sequence[array[int]]) -> tuple[int, int]:
-    """The first index, 0 or 1, and how many there are: from 1 where no part has a 0."""
+    """Return the first index and the count; indices start at 1 unless some split has a 0."""
     used = [np.asarray(index) for index in indices if len(index)]
     if not used:
         return 0, 0
@@ -133,10 +133,10 @@ def _count(indices: Sequence[array[int]]) -> tuple[int, int]:
 
 
 def _read_rows(path: Path) -> _Rows:
-    """The rows of one file.
+    """Read the rows of one file.
 
     Raises:
-        DataError: A line that is not ``labels index:value …``, or a header that is not true.
+        DataError: A line is not ``labels index:value …``, or the header is wrong.
     """
     rows = _Rows(path.name)
     for number, line in enumerate(read_text(path).split("\n"), start=1):
@@ -150,7 +150,7 @@ def _read_rows(path: Path) -> _Rows:
     n = len(rows.ends) - 1
     if rows.header and rows.header[0] != n:
         raise DataError(
-            f"{path.name}: its first line states {rows.header[0]} rows, but there are {n}: is it cut short?"
+            f"{path.name}: its first line states {rows.header[0]} rows, but there are {n}: is it truncated?"
         )
     return rows
 
@@ -180,9 +180,9 @@ def _check_indices(indices: list[int], what: str, count: int | None, where: str)
     last = _LARGEST_INDEX if count is None else count - 1
     if min(indices) < 0 or max(indices) > last:
         wrong = next(index for index in indices if not 0 <= index <= last)
-        raise DataError(f"{where}: {what} {wrong} is out of range: the {what}s go from 0 to {last}")
+        raise DataError(f"{where}: {what} {wrong} is out of range: {what}s are numbered 0 to {last}")
     if len(set(indices)) != len(indices):
-        raise DataError(f"{where}: a {what} is given twice")
+        raise DataError(f"{where}: the same {what} occurs twice")
 
 
 FORMAT = Format(

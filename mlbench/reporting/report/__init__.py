@@ -1,4 +1,4 @@
-"""A static site of all boards of a ledger, for people: one ``index.html`` that needs nothing else."""
+"""An HTML report of all boards of a ledger: a single self-contained ``index.html``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlbench.errors import UsageError
-from mlbench.reporting.leaderboard import write_text
+from mlbench.reporting.files import write_text
 from mlbench.reporting.report.collect import collect
 from mlbench.reporting.report.page import page
 from mlbench.results.ledger import Ledger
@@ -15,12 +15,12 @@ INDEX = "index.html"
 
 
 def write_report(ledger: Ledger, folder: Path, datasets: Sequence[str] = ()) -> Path:
-    """Write the report of those data sets, or of all, and give the path of its page. Same ledger, same bytes.
+    """Write the report of some data sets, or of all, and return its path. The same ledger gives the same bytes.
 
     Raises:
-        UsageError: There is nothing to report, or the folder cannot be written to.
-        UnknownName: No finished job is of that data set.
-        LedgerError: A file of a job is not the one of its record.
+        UsageError: There are no finished jobs, or the folder cannot be written to.
+        UnknownName: A data set has no finished jobs.
+        LedgerError: A file of a job does not match its record.
     """
     text = page(collect(ledger, datasets))
     path = folder / INDEX

@@ -1,8 +1,8 @@
 "use strict";
-/* The charts. Texts come in by textContent alone, so that no name can become markup. */
+/* The charts. Text is only ever set through textContent, so that no name can become markup. */
 
 const MARGIN = { top: 14, right: 16, bottom: 44, left: 52 };
-const REACH = 48; // pixels from the pointer to a point that still counts as pointed at
+const REACH = 48; // the largest distance in pixels from the pointer to the point it selects
 const COLOURS = 8;
 const DURATIONS = [
   [0.001, "1 ms"], [0.01, "10 ms"], [0.1, "0.1 s"], [1, "1 s"], [10, "10 s"], [60, "1 min"], [600, "10 min"],
@@ -24,7 +24,7 @@ function add(parent, tag, attributes = {}, text = null) {
 }
 
 function ink(series) {
-  if (series.colour < 0) return "ink floor";
+  if (series.colour < 0) return "ink baseline";
   return `ink s${series.colour % COLOURS} d${Math.floor(series.colour / COLOURS) % 3}`;
 }
 
@@ -54,7 +54,7 @@ function extent(values, share) {
   return [low - rim, high + rim];
 }
 
-/* Each kind says what its series are, as points with a text, and what its axes are for those that are shown. */
+/* Each kind of chart defines its series, as points with a text, and its axes for the series shown. */
 const KINDS = {
   curves: {
     series(board, part) {
@@ -77,13 +77,13 @@ const KINDS = {
       return board.series.filter((one) => one.trials.length).map((one) => {
         const last = one.trials[one.trials.length - 1][3];
         return {
-          ...one, stepped: true, marked: true, note: last === null ? "none complete" : last.toFixed(4),
+          ...one, stepped: true, marked: true, note: last === null ? "no complete trial" : last.toFixed(4),
           off: one.colour < 0 && board.series.length > 1, start: one.trials.length - 1,
           points: one.trials.map(([number, state, value, best]) => ({
-            // Of complete trials, only those that brought something are marked: a dot each hides the rest.
+            // Of the complete trials, only improvements are marked; dots for all would hide the lines.
             x: number, y: best, state: state === "COMPLETE" && value !== best ? "NONE" : state,
             text: `trial ${number}: ${value === null ? STATES[state] : value.toFixed(4)}, `
-              + (best === null ? "none complete yet" : `best so far ${best.toFixed(4)}`),
+              + (best === null ? "no complete trial yet" : `best so far ${best.toFixed(4)}`),
           })),
         };
       });
@@ -98,11 +98,11 @@ const KINDS = {
   },
   cost: {
     series(board) {
-      return board.series.filter((one) => one.cost !== null && one.micro !== null).map((one) => ({
-        ...one, marked: true, start: 0, note: "",
+      return board.series.filter((one) => one.cost !== null && one.value !== null).map((one) => ({
+        ...one, measure: board.name, marked: true, start: 0, note: "",
         points: [{
-          x: Math.log10(Math.max(one.cost, 0.001)), y: one.micro, state: one.front ? "FRONT" : "OTHER",
-          text: `${duration(one.cost)}, micro AP ${one.micro.toFixed(4)}${one.front ? ", on the front" : ""}`,
+          x: Math.log10(Math.max(one.cost, 0.001)), y: one.value, state: one.front ? "FRONT" : "OTHER",
+          text: `${duration(one.cost)}, ${board.name} ${one.value.toFixed(4)}${one.front ? ", on the Pareto front" : ""}`,
         }],
       }));
     },
@@ -115,7 +115,7 @@ const KINDS = {
       const coarse = within(DURATIONS);
       return {
         x, y, xTicks: coarse.length > 2 ? coarse : [...coarse, ...within(FINE)], yTicks: ticks(...y, 5),
-        xName: "Prepare + tune + fit, logarithmic", yName: "Test micro AP",
+        xName: "Prepare + tune + fit (logarithmic)", yName: `Test ${shown.length ? shown[0].measure : ""}`,
       };
     },
   },
@@ -149,8 +149,8 @@ function mark(group, state, x, y) {
 function seriesOf(svg, one, frame) {
   const { px, py } = frame;
   const group = add(svg, "g", { class: `series ${ink(one)}` });
-  const floor = frame.axes.y[0];
-  one.places = one.points.map((point) => [px(point.x), py(point.y === null ? floor : point.y)]);
+  const bottom = frame.axes.y[0];
+  one.places = one.points.map((point) => [px(point.x), py(point.y === null ? bottom : point.y)]);
   if (one.points.length > 1) {
     let path = "";
     one.points.forEach((point, i) => {
@@ -165,7 +165,7 @@ function seriesOf(svg, one, frame) {
   return group;
 }
 
-/* The steps between what nothing beats, and the names of those points where there is room. */
+/* The Pareto front as a step line, with the names of its points where there is room. */
 function frontOf(svg, shown, frame) {
   const front = shown.filter((one) => one.front).sort((a, b) => a.places[0][0] - b.places[0][0]);
   const path = front.map((one, i) => {
@@ -206,7 +206,7 @@ class Chart {
     this.plot.append(this.tip);
     this.legend = document.createElement("ul");
     this.legend.className = "legend";
-    this.legend.setAttribute("aria-label", "Rows: press to hide or show, move along by arrow keys");
+    this.legend.setAttribute("aria-label", "Rows: press to hide or show, use the arrow keys to move along");
     this.plot.after(this.legend);
     this.status = add(figure, "p", { class: "unseen", role: "status" });
     for (const choice of figure.querySelectorAll("input")) {
@@ -274,7 +274,7 @@ class Chart {
     this.leave();
   }
 
-  /* The point of a shown series that is nearest to the pointer. */
+  /* Finds the visible point nearest to the pointer. */
   point(event) {
     const box = this.plot.getBoundingClientRect();
     const x = event.clientX - box.left, y = event.clientY - box.top;
@@ -321,7 +321,7 @@ class Chart {
   }
 
   leave(event) {
-    if (event?.pointerType === "touch") return; // a finger that was lifted still wants to read
+    if (event?.pointerType === "touch") return; // keep the tooltip after a finger is lifted
     this.at = null;
     this.svg?.classList.remove("picked");
     this.marker?.setAttribute("class", "marker");

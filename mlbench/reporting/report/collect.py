@@ -1,4 +1,4 @@
-"""The ledger to what the report shows: plain data, nothing escaped, nothing drawn."""
+"""The content of the report as plain data, collected from a ledger."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from itertools import groupby
 from typing import Any
 
 from mlbench.evaluation.curves import read_curves
-from mlbench.execution.job import BASELINE
-from mlbench.execution.scheduler import PER_LABEL, TRIALS
 from mlbench.metrics import DIRECTIONS
-from mlbench.reporting.leaderboard import Row, chosen_boards, leaderboard, records_of_rows, shown_record
+from mlbench.reporting import board as boards
+from mlbench.reporting.board import MICRO, Row, chosen_boards, leaderboard
+from mlbench.reporting.row_records import records_of_rows, shown_record, sign_of
 from mlbench.reporting.views import footnotes, warnings
-from mlbench.results.ledger import Ledger, Record
+from mlbench.results.ledger import Ledger
+from mlbench.results.schema import BASELINE, PER_LABEL, TRIALS, Budget, DatasetInfo, Record
 
 COSTS = ("prepare_seconds", "tune_seconds", "fit_seconds")
 
@@ -26,7 +27,7 @@ FACTS = {
     "python": "Python",
     "mlbench": "mlbench",
 }
-"""What of a record's environment is shown, and as what; the versions of libraries follow."""
+"""The environment entries of a record that are shown, with their titles; library versions follow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,16 +56,16 @@ class Label:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A row of a board with what lies beside the record that stands for it.
+    """A row of a board, with the files of the record that represents it.
 
     Attributes:
-        row: Of the leaderboard.
-        record: The one of the row's seeds that the details are of.
-        curves: By part, as in ``mlbench.evaluation.curves``; empty where there are none.
-        trials: In order.
-        label_ap: Test AP of each label of the board, None where it is undefined; empty unless the job is ok.
-        cost: Seconds of preparing, tuning and fitting; None where one of them is not known.
-        on_front: Whether no other row is both cheaper and better.
+        row: The row of the leaderboard.
+        record: The record of the seed that the details are from.
+        curves: The curves by split, as in ``mlbench.evaluation.curves``; empty if there are none.
+        trials: The trials in order.
+        label_ap: Test AP of each label, None where it is undefined; empty unless the job is ok.
+        cost: Seconds spent on preparing, tuning and fitting; None if one of them is unknown.
+        on_front: Whether no other row is both cheaper and better (Pareto front).
     """
 
     row: Row
@@ -77,18 +78,23 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """For people: model and features."""
+        """Model and features, for display."""
         return f"{self.row['model']} · {self.row['features']}"
 
     @property
-    def floor(self) -> bool:
-        """Whether it is the model that every board has."""
+    def baseline(self) -> bool:
+        """Whether this is the baseline."""
         return self.row["model"] == BASELINE
 
     @property
     def micro(self) -> float | None:
         """Test micro AP."""
-        return float(self.row["average_precision_micro"]) if self.row["average_precision_micro"] else None
+        return float(self.row[MICRO]) if self.row[MICRO] else None
+
+    @property
+    def tuned(self) -> float | None:
+        """The metric that was tuned, on test."""
+        return float(self.row["metric_value"]) if self.row["metric_value"] else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,22 +104,24 @@ class Board:
     Attributes:
         dataset: Its name.
         title: The name, and the budget where another board is of the same data set.
+        board: What the CSV holds.
         entries: As ranked.
         labels: In the data set's order.
         warnings: What must not be overlooked.
         notes: Below the table.
-        budget: As in ``mlbench.execution.job.Budget``.
+        budget: What each job was allowed to spend.
         commands: For a shell, each in several lines; together they make the board again.
         environment: (what, its value, which rows it is of or "" for all).
     """
 
     dataset: str
     title: str
+    board: boards.Board
     entries: Sequence[Entry]
     labels: Sequence[Label]
     warnings: Sequence[str]
     notes: Sequence[str]
-    budget: Mapping[str, Any]
+    budget: Budget
     commands: Sequence[Sequence[str]]
     environment: Sequence[tuple[str, str, str]] = field(default_factory=tuple)
 
@@ -123,18 +131,23 @@ class Board:
         return self.entries[0].row["dataset_sha256"]
 
     @property
+    def metric_name(self) -> str:
+        """The metric that was tuned, for people."""
+        return "micro AP" if self.budget.metric == MICRO else self.budget.metric
+
+    @property
     def minimize(self) -> bool:
-        """Whether less of the tuned metric is better."""
-        return DIRECTIONS.get(self.budget["metric"]) == "minimize"
+        """Whether lower values of the tuned metric are better."""
+        return DIRECTIONS.get(self.budget.metric) == "minimize"
 
 
 def collect(ledger: Ledger, datasets: Sequence[str] = ()) -> list[Board]:
-    """The boards of those data sets, or all.
+    """Collect the boards of some data sets, or of all.
 
     Raises:
-        UsageError: There is none.
-        UnknownName: No finished job is of that data set.
-        LedgerError: A file of a job is not the one of its record.
+        UsageError: There are none.
+        UnknownName: A data set has no finished jobs.
+        LedgerError: A file of a job does not match its record.
     """
     found = chosen_boards(ledger, datasets)
     names = [name for name, _ in found]
@@ -142,7 +155,7 @@ def collect(ledger: Ledger, datasets: Sequence[str] = ()) -> list[Board]:
 
 
 def best_so_far(trials: Sequence[Trial], *, minimize: bool) -> list[float | None]:
-    """After each trial, the best value of those that are complete; None before the first."""
+    """Return the best value so far after each trial; None before the first complete one."""
     best: float | None = None
     found = []
     for trial in trials:
@@ -154,13 +167,15 @@ def best_so_far(trials: Sequence[Trial], *, minimize: bool) -> list[float | None
 
 # ------------------------------------------------------------------------------------------ one board
 def _board(name: str, records: Sequence[Record], ledger: Ledger, *, several: bool) -> Board:
-    rows = leaderboard(records)
+    board = leaderboard(records)
+    rows = board.rows
     shown = {
-        (record.job["model"], record.job["features"]): (record, [seed.job["seed"] for seed in seeds])
+        (record.job.model, record.job.features): (record, [seed.job.seed for seed in seeds])
         for seeds in records_of_rows(records)
         for record in [shown_record(seeds)]
     }
-    points = {id(row): (cost, float(micro)) for row in rows if (micro := row["average_precision_micro"])
+    sign = sign_of(board.metric)
+    points = {id(row): (cost, sign * float(value)) for row in rows if (value := row["metric_value"])
               and (cost := _cost(row)) is not None}  # fmt: skip
     labels: list[Label] = []
     entries = []
@@ -180,26 +195,28 @@ def _board(name: str, records: Sequence[Record], ledger: Ledger, *, several: boo
                 on_front=point is not None and not any(_beats(other, point) for other in points.values()),
             )
         )
-    budget = records[0].job["budget"]
+    budget = records[0].budget
     return Board(
         dataset=name,
         title=f"{name} ({_title_of(budget)})" if several else name,
+        board=board,
         entries=entries,
         labels=labels,
-        warnings=warnings(rows),
-        notes=footnotes(rows),
+        warnings=warnings(board),
+        notes=footnotes(board),
         budget=budget,
         commands=_commands(
-            name,
-            {**budget, "device": "cpu" if all(entry.record.device == "cpu" for entry in entries) else "auto"},
+            records[0].dataset,
+            budget,
+            "cpu" if all(entry.record.device == "cpu" for entry in entries) else "auto",
             [(*key, seeds) for key, (_, seeds) in shown.items()],
         ),
         environment=_environment(entries),
     )
 
 
-def _title_of(budget: Mapping[str, Any]) -> str:
-    return f"{budget['n_trials']} trials, {budget['metric']}, refit {budget['refit']}, {budget['timeout']:g} s"
+def _title_of(budget: Budget) -> str:
+    return f"{budget.n_trials} trials, {budget.metric}, refit {budget.refit}, {budget.timeout:g} s"
 
 
 def _cost(row: Row) -> float | None:
@@ -207,7 +224,7 @@ def _cost(row: Row) -> float | None:
 
 
 def _beats(other: tuple[float, float], point: tuple[float, float]) -> bool:
-    """Whether ``other`` costs no more and is no worse, and is not the same."""
+    """Return whether ``other`` dominates ``point``: no more expensive, no worse, and not equal."""
     return other != point and other[0] <= point[0] and other[1] >= point[1]
 
 
@@ -230,7 +247,7 @@ def _per_label(ledger: Ledger, record: Record) -> list[tuple[Label, float | None
 
 # --------------------------------------------------------------------------- where, and how to do it again
 def _environment(entries: Sequence[Entry]) -> list[tuple[str, str, str]]:
-    """What the jobs ran on; a value that not all rows share comes with the names of those that do."""
+    """Describe what the jobs ran on; a value that not all rows share is listed with the rows that have it."""
     found: dict[str, dict[str, list[str]]] = {}
     for entry in entries:
         for what, value in _facts(entry.record):
@@ -243,44 +260,44 @@ def _environment(entries: Sequence[Entry]) -> list[tuple[str, str, str]]:
 
 
 def _facts(record: Record) -> Iterable[tuple[str, str]]:
-    environment = dict(record.environment)
-    libraries = environment.pop("versions", None) or {}
     yield "Device", record.device
     for key, what in FACTS.items():
-        if environment.get(key) is not None:
-            yield what, str(environment[key])
-    yield from ((library, str(version)) for library, version in sorted(libraries.items()))
-    yield f"Plugin {record.job['plugin']}", str(record.job["plugin_version"])
+        if (value := getattr(record.environment, key)) is not None:
+            yield what, str(value)
+    yield from ((library, str(version)) for library, version in sorted(record.environment.versions.items()))
+    yield f"Plugin {record.job.plugin}", record.job.plugin_version
 
 
 def _commands(
-    dataset: str, settings: Mapping[str, Any], rows: Iterable[tuple[str, str, Sequence[int]]]
+    dataset: DatasetInfo, budget: Budget, device: str, rows: Iterable[tuple[str, str, Sequence[int]]]
 ) -> list[list[str]]:
-    """One command for all models that were run on the same features with the same seeds."""
+    """Return one command for all models that were run on the same features with the same seeds."""
     ran: dict[str, dict[tuple[int, ...], list[str]]] = {}
     for model, features, seeds in rows:
         ran.setdefault(model, {}).setdefault(tuple(seeds), []).append(features)
-    floor = [name for names in ran.get(BASELINE, {}).values() for name in names]
-    # The floor comes by itself, on the features that are named first.
+    baseline = [name for names in ran.get(BASELINE, {}).values() for name in names]
+    # The baseline comes by itself, on the features that are named first.
     others = {model: what for model, what in ran.items() if model != BASELINE} or ran
     wanted = sorted(
-        (sorted(names, key=lambda name: (name not in floor, name)), seeds, model)
+        (sorted(names, key=lambda name: (name not in baseline, name)), seeds, model)
         for model, what in others.items()
         for seeds, names in what.items()
     )
     options: list[str] = [
-        *("--n-trials", f"{settings['n_trials']}"),
-        *("--timeout", _seconds(settings["timeout"])),
-        *("--trial-timeout", _seconds(settings["trial_timeout"])),
-        *("--memory-limit", _size(settings["memory_limit"])),
-        *("--metric", settings["metric"]),
-        *("--refit", settings["refit"]),
-        *("--device", settings["device"]),
+        *("--n-trials", f"{budget.n_trials}"),
+        *("--timeout", _seconds(budget.timeout)),
+        *("--trial-timeout", _seconds(budget.trial_timeout)),
+        *("--memory-limit", _size(budget.memory_limit)),
+        *("--metric", budget.metric),
+        *("--refit", budget.refit),
+        *("--device", device),
     ]
+    changes = ["--limit", str(dataset.limit)] if dataset.limit is not None else []
+    changes += ["--drop-twins"] if dataset.drop_twins else []
     commands = []
     for (names, numbers), group in groupby(wanted, key=lambda one: (one[0], one[1])):
         lines = [
-            ["mlbench", "run", dataset],
+            ["mlbench", "run", dataset.base_name or dataset.name, *changes],
             [word for _, _, model in group for word in ("-m", model)],
             [word for name in names for word in ("-f", name)],
             options[:8],
@@ -291,12 +308,12 @@ def _commands(
 
 
 def _seconds(duration: float) -> str:
-    """Seconds as ``--timeout`` reads them: without an exponent."""
+    """Format seconds for ``--timeout``, without an exponent."""
     return f"{duration:f}".rstrip("0").rstrip(".") + "s"
 
 
 def _size(size: int) -> str:
-    """Bytes as ``--memory-limit`` reads them."""
+    """Format bytes for ``--memory-limit``."""
     for unit, one in (("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)):
         if size % one == 0:
             return f"{size // one}{unit}"

@@ -1,4 +1,4 @@
-"""The map of labels by models: a table whose cells are coloured by average precision."""
+"""The heat map of labels and models: a table with cells coloured by average precision."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from mlbench.reporting.report.collect import Board, Entry
 from mlbench.reporting.report.markup import ABSENT, element, figure, header, long, number_cell, table, text
 
 SHOWN = 60
-"""Labels, the most frequent first, that are shown before one asks for all."""
+"""How many labels are shown at first, the most frequent ones."""
 LEVELS = 10
 """Steps of the colour scale from 0 to 1."""
 UPRIGHT = 4
-"""Models up to which their names are written across."""
+"""The largest number of models whose names are written horizontally."""
 
 
 def label_map(board: Board, name: str) -> list[str]:
-    """The heading, the legend, the table and the button that shows the rest; nothing where no job is ok."""
+    """Return heading, legend, table and "show all" button; nothing if no job is ok."""
     entries = [entry for entry in board.entries if entry.label_ap]
     if not entries:
         return []
@@ -32,8 +32,8 @@ def label_map(board: Board, name: str) -> list[str]:
     rows = [_row(board, label, entries, hidden=position >= SHOWN) for position, label in enumerate(order)]
     undefined = sum(board.labels[label].n_test == 0 for label in order)
     caption = (
-        f"{text(board.title)}: AP of each label on test. <span>The most frequent in test first."
-        + (f" {undefined} of {len(order)} labels have no positive in test, so no AP." if undefined else "")
+        f"{text(board.title)}: AP of each label on test. <span>Sorted by frequency in test."
+        + (f" {undefined} of {len(order)} labels have no positive in test and therefore no AP." if undefined else "")
         + "</span>"
     )
     scale = "".join(element("i", class_=f"h{level}") for level in range(LEVELS + 1))
@@ -52,12 +52,12 @@ def label_map(board: Board, name: str) -> list[str]:
         element(
             "p",
             element("span", "0"),
-            element("span", scale, class_="scale", role="img", aria_label="colour scale of AP, from 0 to 1"),
+            element("span", scale, class_="scale", role="img", aria_label="colour scale of AP from 0 to 1"),
             element("span", "1"),
-            element("span", "bold: the best of a label", class_="hint"),
+            element("span", "bold: best model for the label", class_="hint"),
             class_="legend-scale",
         ),
-        element("p", "Point at a cell, or go to one and move by arrow keys.", class_="readout", role="status"),
+        element("p", "Point at a cell, or focus one and use the arrow keys.", class_="readout", role="status"),
         table(caption, heads, rows, identity=f"{name}-labels", class_="heat"),
         *([button] if len(order) > SHOWN else []),
     ]

@@ -1,4 +1,4 @@
-"""Pieces of HTML and SVG in which every text is escaped."""
+"""HTML and SVG elements with all text escaped."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _BREAKERS = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2
 
 
 def text(value: object) -> str:
-    """``value`` as one line that a page shows as it is, in a tag's text or in a quoted attribute."""
+    """Escape ``value`` as one line, for use as text or in a quoted attribute."""
     line = str(value)
     return html.escape(one_line(line, longest=len(line) + 1))
 
 
 def element(tag: str, *inside: str, **attributes: object) -> str:
-    """``<tag …>inside</tag>``; ``inside`` is HTML, attributes are escaped here.
+    """Return ``<tag …>inside</tag>``; ``inside`` is HTML, and attributes are escaped.
 
-    An attribute's ``_`` stands for ``-``, one at its end is dropped (``class_``); None leaves it out,
-    True gives it no value.
+    In attribute names, ``_`` becomes ``-``, and a trailing one is dropped (``class_``). None omits an
+    attribute, and True omits its value.
     """
     shown = "".join(
         f" {name.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{text(value)}"')
@@ -34,12 +34,12 @@ def element(tag: str, *inside: str, **attributes: object) -> str:
 
 
 def long(value: object) -> str:
-    """``text`` that may be long: it wraps within a column's width, and never makes one that is narrower than a word."""
+    """Escape text that may be long: it wraps, but a column never gets narrower than a word."""
     return element("span", text(value), class_="long")
 
 
 def header(*inside: str, sort: str | None = None, number: bool = False, class_: str | None = None) -> str:
-    """A column's header; with ``sort`` (``"ascending"``, ``"descending"``, ``"none"``) it is a button."""
+    """Return a column header; with ``sort`` (``"ascending"``, ``"descending"``, ``"none"``) it is a button."""
     classes = " ".join(filter(None, ["number" if number else None, class_])) or None
     if sort is None:
         return element("th", *inside, scope="col", class_=classes)
@@ -48,12 +48,12 @@ def header(*inside: str, sort: str | None = None, number: bool = False, class_: 
 
 
 def number_cell(shown: str, value: float | None = None, *more: str) -> str:
-    """A cell of a number: as text, and what to sort by."""
+    """Return a cell with a number as text, and with the value to sort by."""
     return element("td", text(shown), *more, class_="number", data_v=None if value is None else repr(value))
 
 
 def table(caption: str, headers: Iterable[str], rows: Iterable[str], *, identity: str, class_: str = "") -> str:
-    """A table that scrolls in a container of its own, which the keyboard can reach too."""
+    """Return a table in a scrollable container that can be focused by keyboard."""
     head = element("thead", element("tr", *headers))
     name = f"{identity}-caption"
     whole = element(
@@ -70,7 +70,7 @@ def table(caption: str, headers: Iterable[str], rows: Iterable[str], *, identity
 
 
 def plain_table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str]], *, identity: str) -> str:
-    """A table of texts, the first column of which names the row and the others of which are numbers."""
+    """Return a table whose first column names the rows and whose other columns are numbers."""
     heads = [header(text(name), number=position > 0) for position, name in enumerate(headers)]
     lines = (
         element("tr", element("th", long(first), scope="row"), *(number_cell(value) for value in rest))
@@ -80,12 +80,12 @@ def plain_table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[st
 
 
 def figure(value: float | None, digits: int = 4) -> str:
-    """A number for people."""
+    """Format a number."""
     return ABSENT if value is None else f"{value:.{digits}f}"
 
 
 def interval_bar(value: float, low: float | None, high: float | None, span: tuple[float, float]) -> str:
-    """A dot for ``value`` on a track over ``span``, or a tick on a bar from ``low`` to ``high`` where known."""
+    """Draw ``value`` on a track over ``span``: a tick on a bar from ``low`` to ``high``, or a dot without them."""
 
     def place(number: float) -> str:
         return f"{4 + 92 * (number - span[0]) / (span[1] - span[0]):.2f}"
@@ -99,12 +99,12 @@ def interval_bar(value: float, low: float | None, high: float | None, span: tupl
         # A dot would hide an interval that is narrower than itself.
         point = f'<line class="point" x1="{place(value)}" x2="{place(value)}" y1="0.5" y2="11.5"/>'
     parts.append(point)
-    # Without an interval it says nothing that the number beside it does not.
+    # Without an interval, it only repeats the number beside it.
     named: dict[str, object] = {"role": "img", "aria_label": name} if name else {"aria_hidden": "true"}
     return element("svg", *parts, class_="bar", viewBox="0 0 100 12", width="100", height="12", **named)
 
 
 def script_data(value: Any) -> str:
-    """JSON for a ``<script>`` element, which no text in it can end."""
+    """Serialise to JSON for a ``<script>`` element, so that no text can close it."""
     dumped = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
     return dumped.translate(_BREAKERS)

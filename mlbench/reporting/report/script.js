@@ -1,4 +1,4 @@
-/* What moves beside the charts: sorting, and the map of labels. */
+/* Sorting of tables, and the heat map of labels. */
 
 function sortable(table) {
   const heads = [...table.tHead.rows[0].cells];
@@ -7,7 +7,7 @@ function sortable(table) {
     head.querySelector("button")?.addEventListener("click", () => {
       const before = head.getAttribute("aria-sort");
       const number = head.classList.contains("number");
-      // Of numbers the great ones first, but ranks and names from the start.
+      // Numbers sort in descending order first; ranks and names in ascending order.
       const first = number && column > 0 ? "descending" : "ascending";
       const now = before === null ? first : before === "ascending" ? "descending" : "ascending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
@@ -15,7 +15,7 @@ function sortable(table) {
       const sign = now === "ascending" ? 1 : -1;
       const keyed = [...body.rows].map((row) => [row.cells[column].dataset.v ?? "", row]);
       keyed.sort(([a], [b]) => {
-        if (a === "" || b === "") return (a === "") - (b === ""); // what is not there stays last
+        if (a === "" || b === "") return (a === "") - (b === ""); // empty cells stay last
         return sign * (number ? a - b : a.localeCompare(b, "en"));
       });
       body.append(...keyed.map(([, row]) => row));
@@ -39,7 +39,7 @@ function heatMap(table) {
   const go = (cell) => {
     current.tabIndex = -1;
     current = cell;
-    cell.tabIndex = 0; // one stop of the tab key for the whole map
+    cell.tabIndex = 0; // the whole map is one tab stop
   };
   if (!current) return;
   go(current);
