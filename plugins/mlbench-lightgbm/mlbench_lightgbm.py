@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
-from mlbench.data.dataset import blocks
-from mlbench.toolkit.boosting import Part, Plan, boost, import_alone, plan
+from mlbench.toolkit.blocks import blocks
+from mlbench.toolkit.boosting import Part, Plan, boost, plan
+from mlbench.toolkit.imports import import_alone
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -172,7 +173,7 @@ def fit(
         seed = (context.seed + number) % 2**31
         # Twice as fast, and better, on few rows where labels share all features; on a label's own features worse for
         # rare labels (benchmarks/README.md). A refit has more rows and may share them out: it does as the trial did.
-        drawn = context.keep.setdefault("extra_trees", part.whole)
+        drawn = context.refit_state.setdefault("extra_trees", part.whole)
         more = {"extra_trees": drawn, "num_threads": threads, "seed": seed}
         if plan.cache["sparse"] and not drawn:
             # LightGBM copies sparse rows for a tree that sees less than six tenths of what is stored, which takes as

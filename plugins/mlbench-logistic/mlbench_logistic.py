@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
-from mlbench.data.dataset import blocks
-from mlbench.toolkit.moments import moments
+from mlbench.toolkit.blocks import blocks
+from mlbench.toolkit.scaling import SCALING, ColumnScaling, measure
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -28,9 +28,6 @@ Floats: TypeAlias = "NDArray[np.float64]"
 Pairs: TypeAlias = "list[tuple[Singles, Singles, Singles]]"
 """Steps, changes of the gradient along them, and one over their inner products, the latest last."""
 
-SCALING = {"standard": 1.0, "pareto": 0.5, "none": 0.0}
-"""The power of its standard deviation that a centred feature is divided by; "pareto" after van den Berg et al.,
-"Centering, scaling, and transformations", BMC Genomics 2006."""
 TOLERANCE = 3e-5
 """Largest slope of the mean loss and the penalty, along a scaled feature, at which a label has converged."""
 MAX_ITERATIONS = 300
@@ -54,28 +51,6 @@ def suggest(trial: Trial) -> dict[str, Any]:
         "C": trial.suggest_float("C", 1e-5, 1e2, log=True),
         "scaling": trial.suggest_categorical("scaling", list(SCALING)),
     }
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Centre and inverse spread of the features; ``inverse`` is 0 for a constant one, which so drops out."""
-
-    centre: Singles
-    inverse: Singles
-
-    def scaled(self, X: Matrix) -> Matrix:
-        """Dense rows standardised; sparse rows divided by the spread, not centred, so that zeros stay."""
-        if not isinstance(X, np.ndarray):
-            return X.multiply(self.inverse).tocsr().astype(np.float32)
-        part: Singles = np.subtract(X, self.centre)
-        part *= self.inverse
-        return part
-
-
-def measure(X: Matrix) -> Columns:
-    """Measured in double precision."""
-    mean, inverse = moments(X)
-    return Columns(centre=mean.astype(np.float32), inverse=inverse)
 
 
 def probabilities(margins: Singles) -> Singles:
@@ -122,7 +97,7 @@ def times(A: Singles, axes: Singles) -> Singles:
 class Prepared:
     """What trials share: the scaled rows, the labels that there is something to learn about, and bases."""
 
-    columns: Columns
+    columns: ColumnScaling
     X: Matrix
     mean: Singles
     """What is left of the means of the scaled features: all of it where they are sparse."""
@@ -156,7 +131,7 @@ class Prepared:
     def basis(self, scaling: str) -> Basis:
         """That of a scaling, made when it is first asked for."""
         if scaling not in self.bases:
-            factor = factors(self.columns, scaling)
+            factor = self.columns.factors(scaling).astype(np.float32)
             if self.worth_axes():
                 if not self.products:
                     self.products.append(covariance(self.X, self.mean))
@@ -193,17 +168,6 @@ def prepare(train: Split, context: FitContext) -> Prepared:
     mean = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel().astype(np.float32)
     Y = np.ascontiguousarray(train.Y[:, live].T, dtype=np.float32)
     return Prepared(columns=columns, X=X, mean=mean, Y=Y, share=share, live=live)
-
-
-def factors(columns: Columns, scaling: str) -> Singles:
-    """What each standardised feature is multiplied by; mean square 1, so that C means the same for every scaling."""
-    inverse = columns.inverse.astype(np.float64)
-    live = inverse > 0
-    factor = np.zeros(len(inverse))
-    if live.any():
-        factor[live] = (inverse[live].min() / inverse[live]) ** (1 - SCALING[scaling])
-        factor /= np.sqrt(np.mean(factor[live] ** 2))
-    return factor.astype(np.float32)
 
 
 def dot(A: Singles, B: Singles) -> Singles:

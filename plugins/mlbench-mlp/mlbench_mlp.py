@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
-from mlbench.data.dataset import blocks
-from mlbench.toolkit.moments import moments
+from mlbench.toolkit.blocks import blocks
+from mlbench.toolkit.scaling import SCALING, ColumnScaling, measure
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -31,9 +31,6 @@ EPOCHS_WITHOUT_VALID = 30
 BATCH = 64
 WEIGHTS_AT_ONCE = 1 << 18
 """Adam goes over so many weights at a time; fewer cost more in calls than they save in the cache."""
-SCALING = {"standard": 1.0, "pareto": 0.5, "none": 0.0}
-"""The power of its standard deviation that a centred feature is divided by; "pareto" after van den Berg et al.,
-"Centering, scaling, and transformations", BMC Genomics 2006."""
 
 DEFAULTS: dict[str, Any] = {
     "hidden": 128,
@@ -56,53 +53,11 @@ def suggest(trial: Trial) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Centre of the features and what they are multiplied by, which is 0 for a constant one."""
-
-    centre: Singles
-    inverse: Singles
-
-    def rescaled(self, scaling: str) -> Columns:
-        """The same, with another power of the spread; the mean variance stays 1, which the initial weights expect."""
-        inverse = self.inverse.astype(np.float64)
-        live = inverse > 0
-        factor = np.zeros(len(inverse))
-        if live.any():
-            factor[live] = (inverse[live].min() / inverse[live]) ** (1 - SCALING[scaling])
-            factor /= np.sqrt(np.mean(factor[live] ** 2))
-        return Columns(centre=self.centre, inverse=(inverse * factor).astype(np.float32))
-
-    def batch(self, X: Matrix, rows: NDArray[np.intp], buffer: Singles) -> Matrix:
-        """Some rows: dense ones are scaled, in ``buffer``; sparse ones come scaled."""
-        if not isinstance(X, np.ndarray):
-            return X[rows]
-        part = buffer[: len(rows)]
-        np.take(X, rows, axis=0, out=part, mode="clip")  # any other mode goes through a copy
-        part -= self.centre
-        part *= self.inverse
-        return part
-
-    def scaled(self, X: Matrix) -> Matrix:
-        """Dense rows standardised; sparse rows divided by the spread, not centred, so that zeros stay."""
-        if not isinstance(X, np.ndarray):
-            return X.multiply(self.inverse).tocsr().astype(np.float32)
-        part: Singles = np.subtract(X, self.centre)
-        part *= self.inverse
-        return part
-
-
-def measure(X: Matrix) -> Columns:
-    """Measured in double precision."""
-    mean, inverse = moments(X)
-    return Columns(centre=mean.astype(np.float32), inverse=inverse)
-
-
-@dataclass(frozen=True)
 class Prepared:
     """What trials share: how to scale, and the labels that there is something to learn about."""
 
     X: Matrix
-    columns: Columns
+    columns: ColumnScaling
     Y: Singles
     share: NDArray[np.float64]
     live: NDArray[np.intp]

@@ -16,17 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
-from mlbench.data.dataset import ROWS_PER_BLOCK, blocks
-from mlbench.toolkit.moments import moments
+from mlbench.toolkit.blocks import ROWS_PER_BLOCK, blocks, is_sparse
+from mlbench.toolkit.scaling import SCALING, ColumnScaling, measure
 
 if TYPE_CHECKING:
     from optuna import Trial
 
 Floats: TypeAlias = "NDArray[np.float64]"
 
-SCALING = {"standard": 1.0, "pareto": 0.5, "none": 0.0}
-"""The power of its standard deviation that a centred feature is divided by; "pareto" after van den Berg et al.,
-"Centering, scaling, and transformations", BMC Genomics 2006."""
 CELLS_IN_DOUBLE = 10**10
 """Up to so many multiplications the Gram matrix is summed in double precision throughout."""
 COLUMNS_PER_BLOCK = 1024
@@ -52,32 +49,9 @@ def suggest(trial: Trial) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Centre and spread of the features; ``inverse`` is 0 for a constant one, which so drops out."""
-
-    centre: NDArray[np.float32]
-    inverse: NDArray[np.float32]
-    sparse: bool
-
-    def standardised(
-        self, X: Matrix, columns: slice = slice(None), out: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
-        """Some columns of some dense rows. Subtracting first keeps a small spread around a large mean."""
-        part: NDArray[np.float32] = np.subtract(X[:, columns], self.centre[columns], out=out)
-        part *= self.inverse[columns]
-        return part
-
-    @property
-    def near(self) -> bool:
-        """Whether the order of centring and multiplying makes no difference to speak of."""
-        return bool(np.abs(self.centre.astype(np.float64) * self.inverse).max() <= NEAR)
-
-
-def measure(X: Matrix) -> Columns:
-    """Measured in double precision."""
-    mean, inverse = moments(X)
-    return Columns(centre=mean.astype(np.float32), inverse=inverse, sparse=not isinstance(X, np.ndarray))
+def is_near(columns: ColumnScaling) -> bool:
+    """Return whether the order of centring and multiplying makes no difference to speak of."""
+    return bool(np.abs(columns.centre.astype(np.float64) * columns.inverse).max() <= NEAR)
 
 
 @dataclass
@@ -85,7 +59,7 @@ class Path:
     """All ridge solutions of one training set; the decomposition of a scaling is made when first asked for."""
 
     train: Split
-    columns: Columns
+    columns: ColumnScaling
     mean: Floats
     """What centring at float32 left of the standardised features' means."""
     share: Floats
@@ -145,12 +119,12 @@ def dtype_for(cells: float) -> type[np.floating[Any]]:
     return np.float64 if cells <= CELLS_IN_DOUBLE else np.float32
 
 
-def sparse_moment(columns: Columns) -> Floats:
+def sparse_moment(columns: ColumnScaling) -> Floats:
     """The standardised value of a zero, with the sign turned."""
     return columns.centre.astype(np.float64) * columns.inverse
 
 
-def column_gram(train: Split, columns: Columns) -> tuple[Floats, Floats, Floats]:
+def column_gram(train: Split, columns: ColumnScaling) -> tuple[Floats, Floats, Floats]:
     """Z'Z, Z'Y and the mean of the standardised features Z, both products about the means."""
     X, n, (_, d) = train.X, len(train), train.X.shape
     share = train.Y.mean(axis=0, dtype=np.float64)
@@ -174,7 +148,7 @@ def column_gram(train: Split, columns: Columns) -> tuple[Floats, Floats, Floats]
     return gram, cross, mean
 
 
-def row_gram(X: Matrix, columns: Columns, factor: Floats) -> Floats:
+def row_gram(X: Matrix, columns: ColumnScaling, factor: Floats) -> Floats:
     """(n, n) products of the centred rows."""
     n, d = X.shape
     if not isinstance(X, np.ndarray):
@@ -193,7 +167,7 @@ def row_gram(X: Matrix, columns: Columns, factor: Floats) -> Floats:
     return symmetric
 
 
-def transposed_product(X: Matrix, columns: Columns, dual: Floats) -> Floats:
+def transposed_product(X: Matrix, columns: ColumnScaling, dual: Floats) -> Floats:
     """Z'D of the centred, standardised features Z, for the dual coefficients D (n, k)."""
     dual = dual - dual.mean(axis=0)
     if not isinstance(X, np.ndarray):
@@ -204,7 +178,7 @@ def transposed_product(X: Matrix, columns: Columns, dual: Floats) -> Floats:
 
 
 def by_iteration(
-    train: Split, columns: Columns, factor: Floats, share: Floats, alpha: float, context: FitContext
+    train: Split, columns: ColumnScaling, factor: Floats, share: Floats, alpha: float, context: FitContext
 ) -> Floats:
     """What solves (Z'Z + alpha) V = Z'(Y - share), (d, k), for the centred features Z, scaled by ``factor`` (d, 1).
 
@@ -255,13 +229,14 @@ def prepare(train: Split, context: FitContext) -> Path:
     columns = measure(train.X)
     n, d = train.X.shape
     share = train.Y.mean(axis=0, dtype=np.float64)
-    if columns.sparse and min(n, d) > MAX_GRAM:
+    sparse = is_sparse(train.X)
+    if sparse and min(n, d) > MAX_GRAM:
         return Path(train=train, columns=columns, mean=np.zeros(d), share=share, gram=None, cross=None)
     if d <= n:
         gram, cross, mean = column_gram(train, columns)
         return Path(train=train, columns=columns, mean=mean, share=share, gram=gram, cross=cross)
     mean = np.zeros(d)
-    if not columns.sparse:
+    if not sparse:
         for some in blocks(d, COLUMNS_PER_BLOCK):
             mean[some] = columns.standardised(train.X, some).mean(axis=0, dtype=np.float64)
     return Path(train=train, columns=columns, mean=mean, share=share, gram=None, cross=train.Y - share)
@@ -272,11 +247,11 @@ def fit(path: Path, params: dict[str, Any], context: FitContext) -> ScoreFunctio
     W = path.coefficients(params["shrinkage"] * path.mean_eigenvalue, params["scaling"], context)
     columns = path.columns
     intercept = path.share - path.mean @ W
-    if columns.sparse:
+    if is_sparse(path.train.X):
         raw = (W * columns.inverse.astype(np.float64)[:, None]).astype(np.float32)
         offset = (intercept - sparse_moment(columns) @ W).astype(np.float32)
         return lambda X: np.asarray(X @ raw) + offset
-    if columns.near:
+    if is_near(columns):
         # No copy of the rows is needed then.
         raw = (W * columns.inverse.astype(np.float64)[:, None]).astype(np.float32)
         offset = (intercept - columns.centre.astype(np.float64) @ raw).astype(np.float32)

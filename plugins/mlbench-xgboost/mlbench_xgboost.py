@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
-from mlbench.toolkit.boosting import Part, Plan, boost, import_alone, plan
+from mlbench.toolkit.boosting import Part, Plan, boost, plan
+from mlbench.toolkit.imports import import_alone
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -69,7 +70,7 @@ def n_bins(max_bin: int, plan: Plan, context: FitContext) -> int:
     A refit has more rows and may share features out otherwise: it does as the trial did.
     """
     own = any(part.features is not None for part in plan.parts)
-    return 2 * max_bin if context.keep.setdefault("finer_bins", own) else max_bin
+    return 2 * max_bin if context.refit_state.setdefault("finer_bins", own) else max_bin
 
 
 def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[tuple[Any, Any]]:

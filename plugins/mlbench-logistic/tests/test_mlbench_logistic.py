@@ -1,66 +1,35 @@
 """Logistic regression: the model contract, and the objective against scikit-learn's."""
 
-import json
 import time
-from dataclasses import replace
 
 import mlbench_logistic as plugin
 import numpy as np
-import optuna
 import pytest
-import scipy.sparse as sp
 
-from mlbench import FitContext, Split
+from mlbench import FitContext
 from mlbench.metrics import average_precision
+from mlbench.testing import MODEL_CHECKS, SkipCheck, as_sparse, counts, planted
 
 SPEC = next(iter(plugin.mlbench_models()))
 
 
-def planted(n=300, d=12, k=4, seed=0):
-    """Labels that depend on single features, some of them rare."""
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, d)).astype(np.float32)
-    signal = X[:, np.arange(k) % d]
-    Y = (signal + 0.3 * rng.standard_normal((n, k)) > np.linspace(0.3, 1.5, k)).astype(np.uint8)
-    return Split(X=X, Y=Y)
-
-
 def trained(train, valid=None, params=None, **context):
-    """A scorer, with the default parameters where none are given."""
+    """A score function, with the default parameters where none are given."""
     context = FitContext(seed=0, valid=valid, **context)
     return SPEC.fit(SPEC.prepare(train, context), {**SPEC.defaults, **(params or {})}, context)
 
 
-def micro(split, scorer):
-    return average_precision(split.Y, scorer(split.X), average="micro")
+def micro(split, score):
+    return average_precision(split.Y, score(split.X), average="micro")
 
 
-def as_sparse(split):
-    return replace(split, X=sp.csr_matrix(split.X))
-
-
-def counts(n=300, d=12, k=3, seed=0):
-    """Non-negative data with many zeros."""
-    rng = np.random.default_rng(seed)
-    X = (rng.poisson(0.7, (n, d)) * np.linspace(0.5, 2, d)).astype(np.float32)
-    return Split(X=X, Y=(X[:, :k] + 0.3 * rng.standard_normal((n, k)) > 0.7).astype(np.uint8))
-
-
-def test_defaults_are_exactly_what_suggest_asks_for():
-    """The defaults are a point of the search space, with the same names."""
-    assert SPEC.suggest(optuna.trial.FixedTrial(dict(SPEC.defaults))) == SPEC.defaults
-    json.dumps(dict(SPEC.defaults))
-
-
-def test_learns():
-    """Planted labels are found, with any parameters of the search space better than by chance."""
-    train, valid, test = planted(), planted(seed=1), planted(seed=2)
-    prior = test.Y.mean()
-    assert micro(test, trained(train, valid)) > prior + 0.25
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    for _ in range(4):
-        params = SPEC.suggest(study.ask())
-        assert micro(test, trained(train, valid, params)) > prior + 0.05, params
+@pytest.mark.parametrize("check", MODEL_CHECKS, ids=lambda check: check.__name__)
+def test_the_contract_of_models(check):
+    """Each check of mlbench.testing passes."""
+    try:
+        check(SPEC)
+    except SkipCheck as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.mark.parametrize("form", [lambda s: s, as_sparse], ids=["dense", "sparse"])
@@ -74,40 +43,6 @@ def test_constant_labels_rank_by_their_share(form):
     assert average_precision(valid.Y[:, 2:], scores[:, 2:], average="micro") > valid.Y[:, 2:].mean() + 0.1
 
 
-@pytest.mark.parametrize("form", [lambda s: s, as_sparse], ids=["dense", "sparse"])
-@pytest.mark.parametrize(
-    "case", ["one_label", "tiny", "wide", "constant_features", "no_valid_positive", "all_constant", "wild_scales"]
-)
-def test_odd_data_give_finite_scores(case, form):
-    """Odd data are no reason to fail, to warn, or to return NaN."""
-    train, valid = planted(), planted(n=60, seed=1)
-    if case == "one_label":
-        train, valid = planted(k=1), planted(k=1, seed=1)
-    elif case == "tiny":
-        train, valid = planted(n=10), planted(n=3, seed=1)
-    elif case == "wide":
-        train, valid = planted(n=20, d=90), planted(n=8, d=90, seed=1)
-    elif case == "constant_features":
-        for split in (train, valid):
-            split.X[:, 5:8] = [0, 0.1, 1e8]
-    elif case == "no_valid_positive":
-        valid.Y[:] = 0
-    elif case == "all_constant":
-        train.Y[:] = [0, 1, 0, 1]
-    elif case == "wild_scales":
-        for split in (train, valid):
-            split.X[:] = split.X * np.logspace(-18, 18, 12)
-    train, valid = form(train), form(valid)
-    seen = []
-    for scorer in (trained(train, valid, on_report=lambda step, scores: seen.append(scores)), trained(train)):
-        for X in (train.X, valid.X, valid.X[:1]):
-            scores = scorer(X)
-            assert scores.shape == (X.shape[0], train.Y.shape[1])
-            assert scores.dtype.kind == "f"
-            assert np.isfinite(scores).all()
-    assert all(np.isfinite(scores).all() and scores.shape == valid.Y.shape for scores in seen)
-
-
 def test_wild_scales_are_learnt():
     """Columns that differ by orders of magnitude, and sit far from 0, do not hide what is there."""
     train, test = planted(), planted(seed=2)
@@ -115,51 +50,6 @@ def test_wild_scales_are_learnt():
         split.X[:] = split.X * 10.0 ** np.arange(-4, 8) + 3 * 10.0 ** np.arange(-4, 8)
     params = {"scaling": "standard"}
     assert micro(test, trained(train, params=params)) > test.Y.mean() + 0.25
-
-
-def test_dense_and_sparse_rank_alike():
-    """The same data in CSR give nearly the same ranking."""
-    train, valid, test = counts(), counts(seed=1), counts(seed=2)
-    dense = trained(train, valid)(test.X)
-    sparse = trained(as_sparse(train), as_sparse(valid))(as_sparse(test).X)
-    assert np.corrcoef(dense.ravel(), sparse.ravel())[0, 1] > 0.99
-    assert abs(average_precision(test.Y, dense, "micro") - average_precision(test.Y, sparse, "micro")) < 0.05
-
-
-def test_blocks_of_rows_give_the_same_rows():
-    """A row's scores do not depend on its neighbours, read-only input is fine, and nothing is written to it."""
-    train, valid, test = planted(), planted(seed=1), planted(seed=2)
-    for split in (train, valid, test):
-        split.X.setflags(write=False)
-    before = test.X.copy()
-    scorer = trained(train, valid)
-    whole = scorer(test.X)
-    parts = np.concatenate([scorer(test.X[:1]), scorer(test.X[1:50]), scorer(test.X[50:])])
-    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(test.X, before)
-
-
-def test_same_seed_same_bytes():
-    """Two trials of one job, and of two jobs, with the same parameters give identical scores."""
-    train, valid = planted(), planted(seed=1)
-    context = FitContext(seed=3, valid=valid)
-    prepared = SPEC.prepare(train, context)
-    scores = [
-        SPEC.fit(p, dict(SPEC.defaults), context)(valid.X) for p in (prepared, prepared, SPEC.prepare(train, context))
-    ]
-    assert scores[0].tobytes() == scores[1].tobytes() == scores[2].tobytes()
-
-
-def test_trials_do_not_touch_what_they_share():
-    """A trial with other parameters in between changes nothing."""
-    train, valid = planted(), planted(seed=1)
-    context = FitContext(seed=3, valid=valid)
-    prepared = SPEC.prepare(train, context)
-    first = SPEC.fit(prepared, dict(SPEC.defaults), context)
-    before = first(valid.X)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
-    SPEC.fit(prepared, SPEC.suggest(study.ask()), context)(valid.X)
-    assert first(valid.X).tobytes() == before.tobytes()
 
 
 @pytest.mark.parametrize("C", [0.01, 1.0, 100.0])

@@ -20,7 +20,7 @@ import numpy as np
 from defusedxml.common import DefusedXmlException
 from numpy.typing import NDArray
 
-from mlbench.errors import DataError
+from mlbench import DataError
 
 SUFFIXES = (".mxl", ".musicxml", ".xml")
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}

@@ -204,7 +204,7 @@ def _finish(folder: Path, recipe: dict[str, Any], made: list[tuple[Task, dict[st
     files = sorted(folder.glob("*.npy"))
     manifest = {
         "name": recipe["name"],
-        "notes": [WARNING],
+        "warnings": [f"{recipe['name']} is a {WARNING}"],
         "citation": CITATION,
         "recipe": recipe,
         "statistics": statistics,

@@ -28,7 +28,7 @@ PRESETS: dict[str, dict[str, float]] = {
     "hard": {"misalignment_ms": 200.0, "noise_db": 30.0},
 }
 NAME = "synth-musicnet"
-WARNING = "synthetic stand-in: its figures are not those of MusicNet or mini-MusicNet, never quote them as such"
+WARNING = "synthetic stand-in: its values are not those of MusicNet or mini-MusicNet"
 CITATION = (
     "Scores: the corpus of music21 (M. S. Cuthbert and C. Ariza, 2010), from your installed copy. "
     "Sounds: TimGM6mb by Tim Brechbill (GPL-2), from your installed pretty_midi."

@@ -259,7 +259,7 @@ def test_run_makes_what_is_missing_and_the_board_warns(mlbench, home, tmp_path):
 def test_the_baseline_is_the_published_formula(tiny):
     """The figures of `baseline` are those of the original's few lines and scikit-learn."""
     data = read_dataset(tiny)
-    found = baseline.baseline(data, discover(), "rfft")
+    found = baseline.baseline(data, "rfft")
     X, V = (np.abs(np.fft.rfft(part.X.astype(np.float64))) for part in (data.train, data.test))
     B = np.linalg.inv(X.T @ X + 0.001 * np.eye(X.shape[1])) @ (X.T @ data.train.Y)
     assert found["test"] == pytest.approx(average_precision_score(data.test.Y, V @ B, average="micro"), abs=0.01)
@@ -271,7 +271,7 @@ def test_the_baseline_on_the_real_files_is_what_was_published():
     """Where a user has mini-MusicNet: test micro AP .04 on raw audio, .47 on |rFFT|."""
     data = read_dataset(Path(os.environ["MLBENCH_MINI_MUSICNET"]))
     for features, published in baseline.PUBLISHED.items():
-        found = baseline.baseline(data, discover(), features)
+        found = baseline.baseline(data, features)
         assert found["test"] == pytest.approx(published["test"], abs=0.005)
 
 
