@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,15 @@ from hypothesis import settings
 from mlbench.cli.main import cli
 from mlbench.data.cache import JobData
 from mlbench.data.dataset import Dataset, Split, make_split
+from mlbench.data.files import file_sha256
 from mlbench.errors import MlbenchError
-from mlbench.execution.job import PROTOCOL, Budget
-from mlbench.execution.worker import Order
+from mlbench.execution.worker_request import WorkerRequest
 from mlbench.metrics import DIRECTIONS
 from mlbench.plugins.catalog import Catalog, PluginEntry, PluginSource
 from mlbench.plugins.specs import DatasetSpec, FeatureSpec, ModelSpec
-from mlbench.results.ledger import Record, file_sha256, read_record
+from mlbench.results.ledger import read_record
+from mlbench.results.migrations import to_json
+from mlbench.results.schema import PROTOCOL, Budget, DatasetInfo, Environment, JobKey, Record, Timings
 
 patient = settings(deadline=None)
 """Hypothesis without a time limit for each example: machines that run tests are busy."""
@@ -97,56 +99,57 @@ def record(
     id: str | None = None,
     **more: Any,
 ) -> Record:
-    """The record of a job; every figure of test is ``micro`` but for the macro AP."""
-    figures: dict[str, dict[str, float | None]] = {}
+    """The record of a job; every metric of test is ``micro`` but for the macro AP."""
+    metrics: dict[str, dict[str, float | None]] = {}
     if status == "ok":
         test: dict[str, float | None] = dict.fromkeys(DIRECTIONS, micro)
-        figures = {"test": {**test, "average_precision_macro": macro}, "valid": dict.fromkeys(DIRECTIONS, valid)}
-    job = {
-        "dataset_sha256": "d" * 64,
-        "features": features,
-        "features_plugin": "mlbench-suite",
-        "features_plugin_version": f"protocol {PROTOCOL}",
-        "model": model,
-        "plugin": f"mlbench-{model}",
-        "plugin_version": version,
-        "seed": seed,
-        "device": "cpu",
-        "budget": asdict(budget or Budget()),
-        "protocol": PROTOCOL,
-    }
+        metrics = {"test": {**test, "average_precision_macro": macro}, "valid": dict.fromkeys(DIRECTIONS, valid)}
+    job = JobKey(
+        dataset_sha256="d" * 64,
+        features=features,
+        features_plugin="mlbench-suite",
+        features_plugin_version=f"protocol {PROTOCOL}",
+        model=model,
+        plugin=f"mlbench-{model}",
+        plugin_version=version,
+        seed=seed,
+        budget=budget or Budget(),
+    )
+    info = DatasetInfo(
+        name=dataset, sha256="d" * 64, n_train=40, n_valid=20, n_test=20, n_features=4, n_labels=3,
+        n_labels_scored=2, base_name=dataset,
+    )  # fmt: skip
     values: dict[str, Any] = {
         "id": id or f"{model}-{features}-{seed}-{version}",
         "job": job,
         "status": status,
         "error": error,
-        "dataset": {
-            "name": dataset, "sha256": "d" * 64, "n_train": 40, "n_valid": 20, "n_test": 20, "n_features": 4,
-            "n_labels": 3, "n_labels_scored": 2, "n_groups": None,
-        },
-        "figures": figures,
+        "dataset": info,
+        "metrics": metrics,
         "threshold": 0.5,
+        "default_value": 0.5,
         "default_average_precision_micro": 0.5,
         "default_params": {"alpha": 1.0},
         "best_params": {"alpha": 2.0},
         "best_trial": 1,
         "n_trials": 20,
+        "n_trials_asked": 20,
         "n_trials_pruned": 4,
         "n_trials_failed": 1,
         "refit": "train",
-        "timings": {"prepare_seconds": 1.0, "tune_seconds": 2.0, "fit_seconds": 3.0, "predict_seconds": 4.0},
+        "timings": Timings(prepare_seconds=1.0, tune_seconds=2.0, fit_seconds=3.0, predict_seconds=4.0),
         "peak_memory_mb": 100.0,
-        "environment": {"mlbench": "0.1.0"},
-    }  # fmt: skip
+        "environment": Environment(mlbench="0.1.0"),
+    }
     return Record(**{**values, **more})
 
 
-def order(tmp_path: Path) -> Order:
-    """An order of one trial; what it says of files is in ``tmp_path``, and nothing is there."""
-    return Order(
-        origin={}, model="m", data=str(tmp_path), work=str(tmp_path), study=str(tmp_path / "study.jsonl"), seed=0,
-        threads=1, library_threads=1, device="cpu", refit_on_both=False, n_trials=1, metric="average_precision_micro",
-        tune_seconds=1.0, trial_seconds=1.0, memory_limit=1 << 30,
+def request(tmp_path: Path, *, timeout: float = 1.0, trial_timeout: float = 1.0) -> WorkerRequest:
+    """A request of one trial; what it says of files is in ``tmp_path``, and nothing is there."""
+    return WorkerRequest(
+        source={}, model="m", data=str(tmp_path), features=str(tmp_path), work=str(tmp_path),
+        study=str(tmp_path / "study.jsonl"), seed=0, threads=1, library_threads=1, device="cpu", refit_on_both=False,
+        budget=Budget(n_trials=1, timeout=timeout, trial_timeout=trial_timeout, memory_limit=1 << 30), seconds_left=1.0,
     )  # fmt: skip
 
 
@@ -165,5 +168,5 @@ def restamp(folder: Path, **changes: Any) -> Record:
     old = read_record(folder)
     files = {name: file_sha256(folder / name) for name in old.files if (folder / name).exists()}
     new = replace(old, **{"files": files, **changes})
-    (folder / "record.json").write_text(new.to_json())
+    (folder / "record.json").write_text(to_json(new))
     return new

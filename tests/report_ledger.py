@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from helpers import record
 
-from mlbench.results.ledger import Ledger, Record
+from mlbench.results.ledger import Ledger
+from mlbench.results.schema import Environment, Record, Timings
 
 SCRIPT = "<script>alert(1)</script>"
 BREAKERS = ('"><img src=x onerror=alert(1)>', "</script><b>bold</b>", "a\u2028b & 'c'", "{{x}}`${y}`")
@@ -51,7 +52,7 @@ def put(
             ],
         )
         names.append("per_label.csv")
-        micro = finished.figures["test"]["average_precision_micro"] or 0.0
+        micro = finished.value("test", "average_precision_micro") or 0.0
         recall = np.linspace(0, 1, 101)
         curve = {
             "average_precision_micro": micro,
@@ -65,31 +66,31 @@ def put(
 
 
 def nasty_ledger(root: Path, *, n_models: int = 3, n_labels: int = 70) -> Ledger:
-    """One board: ``n_models``, one of which is called a script, the floor, and a row that failed."""
+    """One board: ``n_models``, one of which is called a script, the baseline, and a row that failed."""
     ledger = Ledger(root)
     rng = np.random.default_rng(0)
     names = [*BREAKERS, *(f"label-{i:03}" for i in range(n_labels - len(BREAKERS)))]
-    environment = {
-        "mlbench": "0.1.0", "python": "3.11.7", "platform": "Linux", "processor": "a <cpu>", "cpus": 2, "threads": 1,
-        "versions": {"numpy": "2.4.6"},
-    }  # fmt: skip
+    environment = Environment(
+        mlbench="0.1.0", python="3.11.7", platform="Linux", processor="a <cpu>", cpus=2, threads=1,
+        versions={"numpy": "2.4.6"},
+    )  # fmt: skip
     for i in range(n_models):
         model = SCRIPT if i == 0 else f"model-{i}"
         given: dict[str, float | None] = {name: float(rng.random()) for name in names}
         given[names[-1]] = None
         states = [("COMPLETE", 0.3), ("PRUNED", None), ("COMPLETE", 0.5 + i / 50), ("FAIL", None)]
-        seconds = {"prepare_seconds": 0.1, "tune_seconds": 4.0 ** (i % 5), "fit_seconds": 0.5, "predict_seconds": 0.1}
+        seconds = Timings(prepare_seconds=0.1, tune_seconds=4.0 ** (i % 5), fit_seconds=0.5, predict_seconds=0.1)
         done = record(
             0.9 - i / 40, macro=0.3 + i / 40, model=model, id=f"{i:032x}", timings=seconds, environment=environment,
             best_params={"alpha<": 1 / 3, "kind": "</code>"}, default_params={"alpha<": 1.0, "kind": "x"},
         )  # fmt: skip
         put(ledger, done, labels=given, trials=states)
-    floor = dict.fromkeys(names, 0.1) | {names[-1]: None}
-    quick = {"prepare_seconds": 0.0, "tune_seconds": 0.0, "fit_seconds": 0.0, "predict_seconds": 0.0}
+    low = dict.fromkeys(names, 0.1) | {names[-1]: None}
+    quick = Timings(prepare_seconds=0.0, tune_seconds=0.0, fit_seconds=0.0, predict_seconds=0.0)
     put(
         ledger,
         record(0.2, macro=0.1, model="prior", id="e" * 32, timings=quick, environment=environment, best_params={}),
-        labels=floor,
+        labels=low,
         trials=[("COMPLETE", 0.2)],
         curves=("valid", "test"),
     )

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import random_dataset
+from helpers import random_dataset, record
 
 import mlbench
-from mlbench.api import OPTIONS
 from mlbench.errors import DataError, UnknownName, UsageError
-from mlbench.reporting.leaderboard import boards, from_csv, leaderboard, to_csv
+from mlbench.execution.python_request import OPTIONS
+from mlbench.reporting.board import COLUMNS, FIRST_COLUMNS, boards, leaderboard
+from mlbench.reporting.board_csv import from_csv, rows_to_csv, to_csv
+from mlbench.reporting.frames import Leaderboard, frame
 from mlbench.reporting.views import to_html
 from mlbench.results.ledger import Ledger
 
@@ -55,7 +57,7 @@ def test_a_number_is_a_number(runs: Path) -> None:
     ]:
         with pytest.raises(UsageError, match=f"{name} is .* number"):
             mlbench.run("demo", **words, **{name: value})
-    with pytest.raises(UsageError, match="jobs is 0"):
+    with pytest.raises(UsageError, match="jobs must be at least 1, not 0"):
         mlbench.run("demo", **words, jobs=0)
 
 
@@ -77,6 +79,47 @@ def test_a_published_board_shows_as_its_html(name: str) -> None:
     some = board[["model", "average_precision_micro"]]
     assert isinstance(some, pd.DataFrame)
     assert "<table" in (some._repr_html_() or "")
+
+
+def test_a_frame_gives_its_boards_back(runs: Path) -> None:
+    """What became numbers is written as it was: the frame's board has the CSV of the records'."""
+    found = mlbench.load_leaderboard(runs)
+
+    (board,) = found.boards()
+
+    (records,) = boards(Ledger(runs).records()).values()
+    assert isinstance(found, Leaderboard)
+    assert tuple(found.columns) == COLUMNS
+    assert to_csv(board) == to_csv(leaderboard(records))
+    assert found["budget_trials"].tolist() == [2, 2, 2]
+    assert found["budget_seconds"].dtype == np.float64
+    assert set(found["metric"]) == {"average_precision_micro"}
+    assert "Warning: demo is made up" in (found._repr_html_() or "")
+
+
+def test_a_board_of_schema_1_and_one_of_a_later_mlbench_can_be_loaded(tmp_path: Path) -> None:
+    """Columns that an older mlbench did not write are empty; one that this mlbench does not know is left out."""
+    board = leaderboard([record(0.5), record(0.25, model="prior")])
+    (tmp_path / "old.csv").write_text(rows_to_csv(FIRST_COLUMNS, board.rows))
+    (tmp_path / "new.csv").write_text(rows_to_csv(("carbon", *COLUMNS), [{**row, "carbon": "1"} for row in board.rows]))
+
+    old, new = (mlbench.load_leaderboard(tmp_path / f"{name}.csv") for name in ("old", "new"))
+
+    assert tuple(old.columns) == tuple(new.columns) == COLUMNS
+    assert new.equals(frame([board]))
+    assert old["budget_trials"].isna().all()
+    assert old[list(FIRST_COLUMNS)].equals(new[list(FIRST_COLUMNS)])
+    assert old._repr_html_() == to_html(from_csv((tmp_path / "old.csv").read_text()))
+
+
+def test_boards_of_one_table_under_two_names_are_two_tables() -> None:
+    """The same data and budget under another name are another board, in the frame as in its HTML."""
+    found = [leaderboard([record(dataset=name)]) for name in ("toy", "copy")]
+
+    both = frame(found)
+
+    assert both.boards() == found
+    assert both._repr_html_() == "\n".join(map(to_html, found))
 
 
 def test_boards_of_two_budgets_are_two_tables(runs: Path, tmp_path: Path) -> None:
@@ -102,7 +145,9 @@ def test_a_file_that_is_no_board(tmp_path: Path, content: bytes) -> None:
 
 def test_a_board_with_a_cell_that_is_no_number(runs: Path, tmp_path: Path) -> None:
     """An error of ours, too."""
-    (tmp_path / "x.csv").write_text(to_csv(mlbench.load_leaderboard(runs).rows()).replace("\n1,", "\none,"))
+    (board,) = mlbench.load_leaderboard(runs).boards()
+    (tmp_path / "x.csv").write_text(to_csv(board).replace("\n1,", "\none,"))
+
     with pytest.raises(DataError, match=r"x\.csv: a cell is not what it must be"):
         mlbench.load_leaderboard(tmp_path / "x.csv")
 

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from mlbench.cli.audit import findings
 from mlbench.data import near_duplicates as near
 from mlbench.data.audit import Audit, Repeats, SharedGroups, audit, identical_labels, label_statistics
-from mlbench.data.cache import count_shared_rows
 from mlbench.data.dataset import Dataset, Split, make_split
+from mlbench.data.duplicates import count_shared_rows
 from mlbench.data.formats import read_dataset
 
 Arrays = dict[str, Any]
@@ -225,8 +225,8 @@ def test_parts_may_be_missing() -> None:
     assert faults(audit(data)) == {}
     assert audit(data).near == ()
     assert [check for check, _ in findings(data, audit(data))][:2] == [
-        "rows repeated within train",
-        "groups in two parts",
+        "duplicate rows within train",
+        "groups in two splits",
     ]
 
 
@@ -321,9 +321,10 @@ def test_large_parts_are_sampled_and_the_output_says_so(monkeypatch: pytest.Monk
         ("valid", 0, 4, 30, 10, 60),
         ("test", 2, 4, 40, 10, 90),
     ]
-    finding = dict(findings(data, found))["near repeats in test"]
+    finding = dict(findings(data, found))["near-duplicates in test"]
     assert (
-        finding == "2 (similarity 0.999 or more, standardised; only 4 of 40 rows with 10 of 90 earlier ones compared)"
+        finding
+        == "2 (similarity of standardised rows at least 0.999; sampled: 4 of 40 rows against 10 of 90 earlier rows)"
     )
 
 
@@ -425,8 +426,8 @@ def test_the_command_shows_what_it_finds(tmp_path: Path) -> None:
     assert "\x1b" not in done.stdout
     checks = dict(line.strip().split(": ", 1) for line in shown[1 : shown.index("")])
     assert {check: finding for check, finding in checks.items() if not finding.startswith("none")} == {
-        "rows of test that stand in train too": "2, 1 with other labels",
-        "groups in two parts": "2 of train in test (4 rows)",
+        "rows of test that also occur in train": "2, 1 with different labels",
+        "groups in two splits": "2 of train in test (4 rows)",
         "labels without a positive": "valid 1 (y2); test 1 (y2)",
         "features constant in train": "2 (f5, f6)",
         "features constant in train, but not in test": "1 (f6)",

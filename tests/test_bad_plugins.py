@@ -94,10 +94,14 @@ EXPECTED = {
     "raises": ("failed", "RuntimeError: first line second line (all 2 trials failed)"),
     "sleeps": ("timeout", "no trial finished within --timeout 3s"),
     "spins": ("timeout", "no trial finished within --timeout 3s"),
-    "exits": ("killed", "the process ended itself with exit code 3 in trial 0"),
-    "exits_cleanly": ("killed", "the process ended itself with exit code 0 in trial 0"),
+    "exits": ("killed", "the process exited with code 3 in trial 0"),
+    "exits_cleanly": ("killed", "the process exited with code 0 in trial 0"),
     "sysexits": ("failed", "SystemExit: 0 (all 2 trials failed)"),
-    "segfaults": ("killed", "the process died of SIGSEGV in trial 0: a fault of native code, or --memory-limit"),
+    "segfaults": (
+        "killed",
+        "the process was killed by SIGSEGV in trial 0: a fault in native code, or an allocation that --memory-limit "
+        "refused",
+    ),
     "allocates": ("out_of_memory", "MemoryError: Unable to allocate 93.1 GiB"),
     "nan": ("invalid_scores", "scores are NaN or infinite, the first at row 0, label 0"),
     "shape": ("invalid_scores", "expected ("),
@@ -182,6 +186,79 @@ def test_the_others_finish(board: dict[str, dict[str, str]]) -> None:
     assert board["prior"]["rank"] in ("1", "2", "3", "4")  # the three that end well score as any constant does
 
 
+BAD_FEATURES = """
+import ctypes, os, time
+import numpy as np
+from mlbench import FeatureSpec, hookimpl
+
+def sleeps(train, context):
+    time.sleep(10_000)
+
+def exits(train, context):
+    os._exit(3)
+
+def segfaults(train, context):
+    ctypes.string_at(0)
+
+def allocates(train, context):
+    np.ones(100 << 27)
+
+@hookimpl
+def mlbench_features():
+    for act in (sleeps, exits, segfaults, allocates):
+        yield FeatureSpec(name=act.__name__, summary="misbehaves", fit=act)
+"""
+EXPECTED_OF_FEATURES = {
+    "sleeps": ("timeout", "ran over 2s: raise --trial-timeout"),
+    "exits": ("killed", "the process exited with code 3 while computing features"),
+    "segfaults": (
+        "killed",
+        "the process was killed by SIGSEGV while computing features: a fault in native code, or an allocation that "
+        "--memory-limit refused",
+    ),
+    "allocates": ("out_of_memory", "MemoryError: Unable to allocate 100. GiB"),
+}
+
+
+@pytest.fixture(scope="module")
+def board_of_features(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """The rows of a run of ridge on all bad features beside raw; the run's ending is checked here."""
+    folder = tmp_path_factory.mktemp("bad-features")
+    site = install(folder / "site", "mlbench-badfeatures", BAD_FEATURES)
+    features = [word for name in ("raw", *EXPECTED_OF_FEATURES) for word in ("-f", name)]
+    start = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-m", "mlbench", "run", "demo", "-m", "ridge", *features, "--trial-timeout", "2s", "-j", "2"],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert ended.returncode == 1, ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert time.monotonic() - start < 60
+    _no_process_is_left(folder)
+    with (folder / "leaderboards" / "demo.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("name", EXPECTED_OF_FEATURES)
+def test_each_misdeed_of_features_is_a_row_with_its_status(board_of_features: list[dict[str, str]], name: str) -> None:
+    """Whatever the features do becomes a row of their jobs with the right status and an error that names them."""
+    status, error = EXPECTED_OF_FEATURES[name]
+
+    (row,) = [row for row in board_of_features if row["features"] == name]
+
+    assert (row["model"], row["status"]) == ("ridge", status)
+    assert row["error"].startswith(f"features '{name}': {error}")
+    assert "\n" not in row["error"]
+
+
+def test_jobs_on_other_features_finish(board_of_features: list[dict[str, str]]) -> None:
+    """The jobs that do not need the bad features end as if these were not there."""
+    others = {(row["model"], row["features"]): row["status"] for row in board_of_features if row["features"] == "raw"}
+
+    assert others == {("ridge", "raw"): "ok", ("prior", "raw"): "ok"}
+    assert len(board_of_features) == 2 + len(EXPECTED_OF_FEATURES)
+
+
 def test_a_trial_that_hangs_costs_a_trial_not_the_study(tmp_path: Path) -> None:
     """A trial over --trial-timeout is one failed trial; the study goes on and the row is ok."""
     code = """
@@ -245,7 +322,7 @@ def test_a_last_trial_that_hangs_leaves_what_was_used(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert ended.returncode == 0, ended.stderr
-    assert "1 of 3 trials in the time there was" in ended.stderr
+    assert "1 of 3 trials before the time limit" in ended.stderr
     records = [json.loads(path.read_text()) for path in tmp_path.glob("runs/jobs/*/record.json")]
     (record,) = [record for record in records if record["job"]["model"] == "last-hangs"]
     assert "hanging" in (tmp_path / "runs" / "jobs" / record["id"] / "log.txt").read_text()

@@ -352,7 +352,7 @@ def test_importing_alone(tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "if sys.argv[2:] in (['pandas'], ['sklearn']): __import__(sys.argv[2])\n"
-        "from mlbench.toolkit.boosting import import_alone\n"
+        "from mlbench.toolkit.imports import import_alone\n"
         "import_alone('library'); import library; print(library.found)\n"
         "import sklearn, pandas; print(sklearn is not None, pandas.DataFrame([1]).shape)"
     )

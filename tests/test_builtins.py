@@ -41,6 +41,12 @@ def test_prior_is_the_share_in_train(kind: Any) -> None:
 
 
 # ---------------------------------------------------------------------------------------- features
+def _fitted(name: str, X: Any) -> Any:
+    """The transform of features that are fitted on X."""
+    train = Split(X=X, Y=np.zeros((X.shape[0], 1), dtype=np.uint8))
+    return FEATURES[name].fit(train, FitContext(seed=0))
+
+
 @pytest.mark.parametrize("name", FEATURES)
 @pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix])
 def test_features_do_not_depend_on_blocks(name: str, kind: Any) -> None:
@@ -49,7 +55,7 @@ def test_features_do_not_depend_on_blocks(name: str, kind: Any) -> None:
         return
     train, test = random_split(0, 50, d=6), random_split(1, 20, d=6)
 
-    transform = FEATURES[name].fit(kind(train.X))
+    transform = _fitted(name, kind(train.X))
     whole = transform(kind(test.X))
 
     assert whole.dtype == np.float32
@@ -62,7 +68,7 @@ def test_raw_is_the_rows_themselves() -> None:
     """``raw`` copies nothing."""
     X = random_split(0, 5).X
 
-    assert FEATURES["raw"].fit(X)(X) is X
+    assert _fitted("raw", X)(X) is X
 
 
 def test_standard_is_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,9 +78,9 @@ def test_standard_is_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
     test = rng.normal(size=(50, 4)).astype(np.float32)
     theirs = StandardScaler().fit(train.astype(np.float64)).transform(test.astype(np.float64))
 
-    np.testing.assert_allclose(FEATURES["standard"].fit(train)(test), theirs, rtol=1e-5)
+    np.testing.assert_allclose(_fitted("standard", train)(test), theirs, rtol=1e-5)
     monkeypatch.setattr(builtins, "blocks", lambda n: (slice(i, i + 7) for i in range(0, n, 7)))
-    np.testing.assert_allclose(FEATURES["standard"].fit(train)(test), theirs, rtol=1e-5)
+    np.testing.assert_allclose(_fitted("standard", train)(test), theirs, rtol=1e-5)
 
 
 def test_standard_scales_sparse_rows_without_centring() -> None:
@@ -83,7 +89,7 @@ def test_standard_scales_sparse_rows_without_centring() -> None:
     train = ((rng.random((200, 5)) < 0.3) * rng.normal(3, 2, (200, 5))).astype(np.float32)
     theirs = StandardScaler(with_mean=False).fit_transform(sp.csr_matrix(train, dtype=np.float64))
 
-    ours = FEATURES["standard"].fit(sp.csr_matrix(train))(sp.csr_matrix(train))
+    ours = _fitted("standard", sp.csr_matrix(train))(sp.csr_matrix(train))
 
     assert ours.nnz == np.count_nonzero(train)
     np.testing.assert_allclose(ours.toarray(), theirs.toarray(), rtol=1e-4)
@@ -96,7 +102,7 @@ def test_standard_leaves_constant_columns_finite(kind: Any, value: float) -> Non
     train = np.full((1000, 2), value, dtype=np.float32)
     train[:, 1] = np.arange(1000)
 
-    out = _dense(FEATURES["standard"].fit(kind(train))(kind(train)))
+    out = _dense(_fitted("standard", kind(train))(kind(train)))
 
     assert np.isfinite(out).all()
     assert np.ptp(out[:, 0]) == 0
@@ -110,7 +116,7 @@ def test_rfft_is_numpys(d: int) -> None:
     wanted = np.abs(np.fft.rfft(X.astype(np.float64), axis=1))
 
     for name, expected in (("rfft", wanted), ("log-rfft", np.log(1 + wanted))):
-        out = FEATURES[name].fit(X)(X)
+        out = _fitted(name, X)(X)
         assert out.shape == (9, d // 2 + 1)
         np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
 

@@ -257,5 +257,5 @@ def test_load_model_loads_no_other_plugin(tmp_path: Path, monkeypatch: pytest.Mo
 
     assert load_model(wanted, "good").name == "good"
     assert "mlbench_t_other" not in sys.modules
-    with pytest.raises(PluginError, match=r"model 'bad' of mlbench-t-good 0\.1 is not to be found"):
+    with pytest.raises(PluginError, match=r"model 'bad' of mlbench-t-good 0\.1 not found"):
         load_model(wanted, "bad")

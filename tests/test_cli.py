@@ -33,7 +33,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
     return folder, _mlbench("run", cwd=folder)
 
 
-def test_the_demo_runs_five_models_and_the_floor(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_the_demo_runs_five_models_and_the_baseline(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     """Without arguments: all models on the demo, exit 0, a board on stdout and in two files."""
     folder, ended = demo
 
@@ -46,8 +46,8 @@ def test_the_demo_runs_five_models_and_the_floor(demo: tuple[Path, subprocess.Co
     assert ended.stdout.strip() == (folder / "leaderboards" / "demo.md").read_text().strip()
 
 
-def test_every_figure_is_what_scikit_learn_computes(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """All figures of all records equal scikit-learn's on the stored scores to 1e-12."""
+def test_every_metric_is_what_scikit_learn_computes(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """All metrics of all records equal scikit-learn's on the stored scores to 1e-12."""
     from sklearn import metrics
 
     from mlbench.plugins.demo import load_demo
@@ -82,7 +82,7 @@ def test_every_figure_is_what_scikit_learn_computes(demo: tuple[Path, subprocess
                 "zero_one_loss": metrics.zero_one_loss(Y, D),
             }
             for name, value in expected.items():
-                assert record["figures"][part][name] == pytest.approx(value, abs=1e-12), (record["job"]["model"], name)
+                assert record["metrics"][part][name] == pytest.approx(value, abs=1e-12), (record["job"]["model"], name)
 
 
 def test_same_inputs_same_bytes(demo: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_dry_run_says_what_is_there_and_writes_nothing(
     """--dry-run lists jobs with their state and leaves no file."""
     ended = _mlbench("run", "--dry-run", cwd=tmp_path)
     assert ended.returncode == 0
-    assert "demo · rfft · ridge: to run, 20 trials" in ended.stdout
+    assert "demo · rfft · ridge: not started, 20 trials" in ended.stdout
     assert "6 jobs, 0 finished, 6 to run" in ended.stdout
     assert _files(tmp_path) == []
 
@@ -132,7 +132,7 @@ def test_a_later_run_of_one_model_keeps_the_others_on_the_board(
 
 
 def test_seeds_features_and_options(tmp_path: Path) -> None:
-    """Several seeds become one row with n_seeds; each feature set has its rows; the floor has one."""
+    """Several seeds become one row with n_seeds; each feature set has its rows; the baseline has one."""
     ended = _mlbench(
         "run", "-m", "ridge", "-f", "raw", "-f", "rfft", "--seed", "1", "--seed", "2", "--n-trials", "2", "-j", "2",
         "--metric", "label_ranking_loss", "--refit", "train+valid", "--limit", "200", cwd=tmp_path,
@@ -176,15 +176,15 @@ def test_a_suite_runs_its_data_sets_with_its_options(tmp_path: Path) -> None:
         (["run", "-m", "rigde"], "no model 'rigde': did you mean 'ridge'?"),
         (["run", "-f", "rft"], "no features 'rft': did you mean 'rfft'?"),
         (["run", "dmeo"], "no data set, file or folder 'dmeo': did you mean 'demo'?"),
-        (["run", "no/such/place"], "no file or folder 'no/such/place'"),
+        (["run", "no/such/place"], "no such file or folder: no/such/place"),
         (["run", "--metric", "average_precision_mirco"], "average_precision_micro"),
-        (["run", "--timeout", "soon"], "'soon' is no duration: write 90s, 10m or 1h30m"),
-        (["run", "--memory-limit", "much"], "'much' is no amount of memory: write 8G or 512M"),
-        (["run", "--n-trials", "0"], "at least 1 is needed"),
-        (["run", "--suite", "none.toml"], "cannot read the suite none.toml"),
+        (["run", "--timeout", "soon"], "invalid duration 'soon': write for example 90s, 10m or 1h30m"),
+        (["run", "--memory-limit", "much"], "invalid memory size 'much': write for example 8G or 512M"),
+        (["run", "--n-trials", "0"], "must be at least 1"),
+        (["run", "--suite", "none.toml"], "cannot read suite none.toml"),
         (["run", "--n-trails", "3"], "--n-trials"),
         (["rnu"], "'run'"),
-        (["leaderboard"], "no finished job in runs: start with `mlbench run`"),
+        (["leaderboard"], "no finished jobs in runs: start with `mlbench run`"),
         (["plugins", "info", "rigde"], "did you mean 'ridge'?"),
         (["data", "inspect", "dmeo"], "did you mean 'demo'?"),
     ],
@@ -286,7 +286,7 @@ def test_boards_that_cannot_be_written_are_known_before_the_work(tmp_path: Path)
     assert ended.returncode == 2
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("mlbench:")]
     assert line.startswith("mlbench: /proc/self: cannot be written: ")
-    assert line.endswith(": name another folder with --leaderboards")
+    assert line.endswith("with --leaderboards")
     assert "Traceback" not in ended.stderr
     assert not (tmp_path / "runs").exists()
 

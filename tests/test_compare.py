@@ -22,9 +22,12 @@ from mlbench.metrics import average_precision
 from mlbench.plugins.demo import load_demo
 from mlbench.reporting.best_per_label import COLUMNS as LABEL_COLUMNS
 from mlbench.reporting.best_per_label import to_csv as to_label_csv
+from mlbench.reporting.board import COLUMNS, FIRST_COLUMNS, MICRO
+from mlbench.reporting.board_csv import read_board, rows_to_csv
 from mlbench.reporting.compare import BANDS, compare_entries, contender, entries_of, pair_up
 from mlbench.reporting.multiple_datasets import holm, rank_over_datasets
-from mlbench.results.ledger import Ledger, Record
+from mlbench.results.ledger import Ledger
+from mlbench.results.migrations import from_json
 
 
 def invoke(*words: object) -> Result:
@@ -62,7 +65,7 @@ def test_the_difference_is_of_the_same_replicates(runs: Path) -> None:
     paired = second.replicates(name) - first.replicates(name)
     assert paired[:40] == pytest.approx(gaps, abs=1e-10)
     found = compare_entries(first, second).differences[name]
-    assert found.value == pytest.approx(second.figure(name) - first.figure(name))
+    assert found.value == pytest.approx(second.value(name) - first.value(name))
     assert found.low == pytest.approx(np.percentile(paired, 2.5))
     assert found.superiority == pytest.approx(np.mean(paired > 0) + np.mean(paired == 0) / 2)
 
@@ -79,7 +82,7 @@ def test_label_wins_are_counted_once_each(runs: Path) -> None:
 
 
 def test_different_test_sets_are_refused(runs: Path) -> None:
-    """Figures of other data are not compared, whatever they are called."""
+    """Values of other data are not compared, whatever they are called."""
     with pytest.raises(UsageError, match="two different data sets"):
         compare_entries(entry(runs, "ridge · raw"), entry(runs, "ridge · raw", "demo-limit-300"))
 
@@ -125,8 +128,8 @@ def test_the_best_model_of_each_label(runs: Path) -> None:
     for row in rows:
         values = []
         for path in (runs / "jobs").glob("*/per_label.csv"):
-            record = Record.from_json((path.parent / "record.json").read_text())
-            if record.dataset["name"] == "demo":
+            record = from_json((path.parent / "record.json").read_text())
+            if record.dataset.name == "demo":
                 (line,) = [one for one in csv.DictReader(path.read_text().splitlines()) if one["label"] == row["label"]]
                 values.append(float(line["average_precision"]))
         assert float(row["average_precision"]) == max(values)
@@ -150,17 +153,17 @@ def test_no_option_of_the_leaderboard_is_ignored(runs: Path, words: list[str]) -
     """Two that each print something else are refused; --curves draws beside any of them."""
     done = invoke("leaderboard", "--runs", runs, *words)
     assert isinstance(done.exception, UsageError)
-    assert "print different things: give one of them" in str(done.exception)
+    assert "cannot be combined: give one of them" in str(done.exception)
 
 
-def test_damaged_figures_of_labels_are_not_shown(runs: Path, tmp_path: Path) -> None:
+def test_damaged_values_of_labels_are_not_shown(runs: Path, tmp_path: Path) -> None:
     """Not as fewer labels, or other values, but as one line; a comparison goes without labels."""
     shutil.copytree(runs / "jobs", tmp_path / "jobs")
     path = tmp_path / "jobs" / entry(runs, "ridge · rfft").seeds[0].id / "per_label.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:5]))
     done = invoke("leaderboard", "demo", "--per-label", "--runs", tmp_path)
     assert isinstance(done.exception, MlbenchError)
-    assert f"{path}: its checksum does not fit" in str(done.exception)
+    assert f"{path}: wrong checksum" in str(done.exception)
     assert compare_entries(entry(tmp_path, "ridge · raw"), entry(tmp_path, "ridge · rfft")).labels is None
 
 
@@ -178,22 +181,61 @@ def test_a_board_whose_jobs_are_elsewhere(runs: Path, tmp_path: Path) -> None:
         for ledger in (other, runs):
             done = invoke("compare", *pair, "--runs", ledger)
             assert isinstance(done.exception, UsageError)
-            assert "gives the figures of this row" in str(done.exception)
+            assert f": no job of this board is in {ledger}: give its runs folder with --runs" in str(done.exception)
     assert invoke("merge", runs, other, "-o", tmp_path / "both").exit_code == 0
     done = invoke("compare", board, tmp_path / "demo.csv", "--runs", tmp_path / "both")
     assert done.exit_code == 0, done.output
-    gap = entry(other, "ridge · rfft").figure("average_precision_micro") - entry(runs, "ridge · rfft").figure(
-        "average_precision_micro"
-    )
+    gap = entry(other, "ridge · rfft").value(MICRO) - entry(runs, "ridge · rfft").value(MICRO)
     assert f"{gap:+.4f}" in done.output
-    assert "note: demo: other budgets: n_trials 2 of A, 4 of B" in done.output
+    assert "note: demo: the budgets differ: n_trials is 2 for A, 4 for B" in done.output
+
+
+def test_a_board_one_of_whose_jobs_is_elsewhere(runs: Path, tmp_path: Path) -> None:
+    """A row without its job is named, and nothing is compared, not even the rows that are there."""
+    shutil.copytree(runs / "jobs", tmp_path / "runs" / "jobs")
+    shutil.rmtree(tmp_path / "runs" / "jobs" / entry(runs, "ridge · rfft").seeds[0].id)
+    board = runs.parent / "boards" / "demo.csv"
+
+    done = invoke("compare", board, board, "--runs", tmp_path / "runs")
+
+    assert isinstance(done.exception, UsageError)
+    says = f"{board}: ridge · rfft: no job in {tmp_path / 'runs'} gives the values of this row: name its runs folder"
+    assert says in str(done.exception)
+
+
+def test_a_board_of_schema_1_finds_its_jobs_by_their_values(runs: Path, tmp_path: Path) -> None:
+    """Without the columns that name jobs, a board is compared as it is with them; a value of no job is an error."""
+    board, old = runs.parent / "boards" / "demo.csv", tmp_path / "old.csv"
+    rows = read_board(board).rows
+    old.write_text(rows_to_csv(FIRST_COLUMNS, rows))
+
+    said = [invoke("compare", one, board, "--runs", runs).output for one in (old, board)]
+    changed = [{**row, MICRO: "0.123"} if row["model"] == "logistic" else row for row in rows]
+    old.write_text(rows_to_csv(FIRST_COLUMNS, changed))
+    done = invoke("compare", old, board, "--runs", runs)
+
+    assert said[0] == said[1]
+    assert said[0].count("+0.0000 to +0.0000") == 4
+    assert isinstance(done.exception, UsageError)
+    assert f"{old}: logistic · rfft: no job in {runs} gives the values of this row" in str(done.exception)
+
+
+def test_a_board_with_a_cell_that_cannot_be_read_is_one_line(runs: Path, tmp_path: Path) -> None:
+    """A schema that is no number ends the command with an error that names the file and the line."""
+    board, bad = runs.parent / "boards" / "demo.csv", tmp_path / "bad.csv"
+    bad.write_text(rows_to_csv(COLUMNS, [{**row, "schema_version": "two"} for row in read_board(board).rows]))
+
+    done = invoke("compare", bad, board, "--runs", runs)
+
+    assert isinstance(done.exception, MlbenchError)
+    assert str(done.exception) == f"{bad}: a cell is not what it must be: line 2, schema_version: two"
 
 
 def test_other_seeds_are_said(runs: Path, tmp_path: Path) -> None:
     """A difference may be that of the seeds; rows that were run alike get no note."""
     words = ["run", "demo", "-m", "ridge", "-f", "rfft", "--n-trials", "2", "--seed", "1", "--seed", "2"]
     assert invoke(*words, "--runs", tmp_path / "runs", "--leaderboards", tmp_path).exit_code == 0
-    assert "note: demo: other seeds: 0 of A, 1, 2 of B" in invoke("compare", runs, tmp_path / "runs").output
+    assert "note: demo: the seeds differ: 0 for A, 1, 2 for B" in invoke("compare", runs, tmp_path / "runs").output
     assert "note:" not in invoke("compare", "ridge:raw", "ridge:rfft", "--runs", runs).output
 
 
@@ -214,7 +256,7 @@ def test_a_row_that_is_gone_is_worse(runs: Path, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "b" / "jobs" / entry(runs, "ridge · rfft").seeds[0].id)
     done = invoke("compare", runs, tmp_path / "b", "--fail-if-worse", "average_precision_micro")
     assert done.exit_code == 3
-    assert "ridge · rfft on demo has no figures" in done.output
+    assert "ridge · rfft on demo has no values" in done.output
     assert invoke("compare", runs, tmp_path / "b").exit_code == 0
     assert invoke("compare", tmp_path / "b", runs, "--fail-if-worse", "average_precision_micro").exit_code == 0
 
@@ -235,24 +277,24 @@ def test_worse_is_exit_3(runs: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["ridge"], "name two"),
+        (["ridge"], "give at least two"),
         (["ridge:raw", "ridgé"], "no file, folder or model"),
-        (["ridge", "logistic"], "say MODEL:FEATURES"),
+        (["ridge", "logistic"], "give MODEL:FEATURES"),
         (["ridge:raw", "ridge:rfft", "--fail-if-worse", "accuracy"], "no metric 'accuracy'"),
-        (["ridge:raw", "ridge:rfft", "--fail-if-worse", "f1_macro:much"], "is no number"),
-        (["ridge:raw", "ridge:rfft", "--fail-if-worse", "f1_macro:nan"], "is no number"),
-        (["ridge:raw", "ridge:rfft", "--fail-if-worse", "f1_macro:-1"], "the margin '-1' is no number from 0 on"),
+        (["ridge:raw", "ridge:rfft", "--fail-if-worse", "f1_macro:much"], "must be a number"),
+        (["ridge:raw", "ridge:rfft", "--fail-if-worse", "f1_macro:nan"], "must be a number"),
+        (["ridge:raw", "ridge:rfft", "--fail-if-worse", "f1_macro:-1"], "the margin '-1' must be a number, 0 or more"),
         (["ridge", "rigde"], "no file, folder or model 'rigde'"),
-        (["ridge", "logistic:rfft"], " has several features: say MODEL:FEATURES, such as ridge:r"),
-        (["ridge:raw", "prior"], "prior is the floor"),
-        (["ridge:raw", "{runs}"], "is a runs folder, compared with another"),
-        (["ridge:raw", "{runs}/../boards/demo.csv"], "is a board, compared with another"),
-        (["{runs}/jobs", "ridge:raw"], "is no runs folder (no folder jobs in it), no job"),
-        (["{runs}/jobs", "{runs}/work", "--runs", "nowhere"], "is no runs folder (no folder jobs in it), no job"),
-        (["ridge:raw", "ridge:rfft", "ridge:raw"], "ridge:raw is named twice"),
-        (["{runs}", "{runs}", "--plot", "x.svg"], "--plot is of models"),
+        (["ridge", "logistic:rfft"], " was run on several features of demo: give MODEL:FEATURES, such as ridge:r"),
+        (["ridge:raw", "prior"], "prior is the baseline"),
+        (["ridge:raw", "{runs}"], "is a runs folder, which is compared with another"),
+        (["ridge:raw", "{runs}/../boards/demo.csv"], "is a board, which is compared with another"),
+        (["{runs}/jobs", "ridge:raw"], "is not a runs folder (it has no jobs folder), a job"),
+        (["{runs}/jobs", "{runs}/work", "--runs", "nowhere"], "is not a runs folder (it has no jobs folder), a job"),
+        (["ridge:raw", "ridge:rfft", "ridge:raw"], "ridge:raw is given twice"),
+        (["{runs}", "{runs}", "--plot", "x.svg"], "--plot draws models of one runs folder"),
         (["nowhere.csv", "nowhere.csv"], "nowhere.csv: No such file"),
-        (["ridge:raw", "ridge:rfft", "--plot", "x.pdf"], "a .png or an .svg"),
+        (["ridge:raw", "ridge:rfft", "--plot", "x.pdf"], ".png or .svg"),
     ],
 )
 def test_wrong_use_is_one_line(runs: Path, words: list[str], says: str) -> None:
@@ -270,7 +312,7 @@ def test_several_budgets_are_named_with_what_to_say_instead(runs: Path, tmp_path
     assert invoke(*words, "--runs", tmp_path).exit_code == 0
     for asked in (["ridge:raw", "ridge:rfft", "--runs", tmp_path], [tmp_path, runs]):
         said = str(invoke("compare", *asked).exception)
-        assert "on demo was run with several budgets: name the folder of a job instead: " in said
+        assert "on demo was run with several budgets: give the folder of a job instead: " in said
         folders = re.findall(r"\S+/jobs/\S+", said)
         assert sorted(re.findall(r"\(n_trials \d\)", said)) == ["(n_trials 1)", "(n_trials 2)"]
         assert invoke("compare", *folders).exit_code == 0

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from plugin_files import install
 
 from mlbench.errors import LedgerError
-from mlbench.evaluation.curves import CURVES, MOST_POINTS, MOST_ROWS, curve, curve_rows, read_curves, write_curves
+from mlbench.evaluation.curves import MOST_POINTS, MOST_ROWS, curve, curve_rows, read_curves, write_curves
 from mlbench.metrics import average_precision, precision_recall_curve
 from mlbench.plugins.demo import load_demo
 from mlbench.results.ledger import Ledger
+from mlbench.results.schema import CURVES
 
 PLUGIN = """
 import ctypes, os, sys, time
@@ -180,7 +181,7 @@ def test_curves_come_back_and_damage_is_noticed(tmp_path: Path) -> None:
     assert read_curves(ledger, replace(kept, files={})) is None
     path = ledger.jobs / kept.id / CURVES
     path.write_text(path.read_text().replace("0", "1"))
-    with pytest.raises(LedgerError, match=r"checksum does not fit: delete .*a and run again"):
+    with pytest.raises(LedgerError, match=r"wrong checksum: delete .*a and run again"):
         read_curves(ledger, kept)
     path.unlink()
     with pytest.raises(LedgerError, match="No such file"):
@@ -200,7 +201,7 @@ def test_a_job_keeps_curves_of_train_valid_and_test(tmp_path: Path, refit: str) 
         assert CURVES in body["files"]
         assert not any("train" in name for name in body["files"])
         for part in ("valid", "test"):
-            assert curves[part]["average_precision_micro"] == body["figures"][part]["average_precision_micro"]
+            assert curves[part]["average_precision_micro"] == body["metrics"][part]["average_precision_micro"]
         assert curves["train"]["recall"][-1] == 1
         share = curves["train"]["precision"][-1]
         assert share == pytest.approx(data.train.Y.mean())
@@ -225,7 +226,7 @@ def test_train_rows_that_cannot_be_scored_cost_nothing(tmp_path: Path, refit: st
         body, curves = jobs[name]
         assert list(curves) == ["valid", "test"], name
         assert (body["status"], body["n_trials"], body["n_trials_failed"]) == ("ok", 3, 0), name
-        assert body["figures"] == jobs["harmless"][0]["figures"], name
+        assert body["metrics"] == jobs["harmless"][0]["metrics"], name
 
 
 @pytest.mark.parametrize("refit", ["train", "train+valid"])

@@ -82,9 +82,9 @@ def test_sparse_duplicates_are_summed_for_us_alone() -> None:
         (_with(Y, 1, 0, np.nan), "row 1, column 'a' holds nan"),
         (_with(Y, 1, 0, 0.5), "row 1, column 'a' holds 0.5"),
         (-Y, r"row 0, column 'b' holds -1"),
-        (Y[:, 0], r"labels of shape \(3,\), expected \(rows, labels\)"),
-        (Y.astype(str), "labels of type <U21, expected 0 and 1"),
-        (Y.astype(object), "labels of type object, expected 0 and 1"),
+        (Y[:, 0], r"labels have shape \(3,\), expected \(rows, labels\)"),
+        (Y.astype(str), "labels have type <U21, expected numbers 0 and 1"),
+        (Y.astype(object), "labels have type object, expected numbers 0 and 1"),
         (Y[:2], "3 rows of features, but 2 rows of labels"),
     ],
 )
@@ -98,8 +98,8 @@ def test_bad_labels(labels: np.ndarray, message: str) -> None:
     ("row", "value", "message"),
     [
         (1, np.nan, r"row 1, column 'y' is missing \(NaN\)"),
-        (2, np.inf, "row 2, column 'y' is infinite, or too large for float32"),
-        (0, -1e300, "row 0, column 'y' is infinite, or too large for float32"),
+        (2, np.inf, "row 2, column 'y' is infinite or too large for float32"),
+        (0, -1e300, "row 0, column 'y' is infinite or too large for float32"),
     ],
 )
 @pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix])
@@ -145,7 +145,7 @@ def test_integer_groups_are_kept() -> None:
 
 @pytest.mark.parametrize(
     ("groups", "message"),
-    [([1, 2], r"3 rows, but groups of shape \(2,\)"), ([1.0, np.nan, 2.0], "row 1 has no group")],
+    [([1, 2], r"3 rows, but groups have shape \(2,\)"), ([1.0, np.nan, 2.0], "row 1 has no group")],
 )
 def test_bad_groups(groups: list[float], message: str) -> None:
     """Every row needs a group."""
@@ -157,12 +157,12 @@ def test_bad_groups(groups: list[float], message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"label_names": ("a", "a", "b")}, "two labels are called 'a'"),
+        ({"label_names": ("a", "a", "b")}, "two labels are named 'a'"),
         ({"label_names": ("a", "b")}, "3 label columns, but 2 label names"),
         ({"test": random_split(1, 9, d=5)}, r"test has X \(9, 5\) and Y \(9, 3\), but train has 4 features and 3"),
         ({"valid": random_split(1, 9, k=2)}, r"valid has X \(9, 4\) and Y \(9, 2\), but train has 4 features and 3"),
-        ({"test": random_split(1, 9).take(np.array([], dtype=np.intp))}, "the test part has no rows"),
-        ({"train": random_split(1, 9, d=0)}, "there are no feature columns"),
+        ({"test": random_split(1, 9).take(np.array([], dtype=np.intp))}, "the test split has no rows"),
+        ({"train": random_split(1, 9, d=0)}, "no feature columns"),
     ],
 )
 def test_parts_must_fit_together(change: dict[str, object], message: str) -> None:

@@ -16,15 +16,19 @@ import plugin_files
 import pytest
 from helpers import catalog, origin, random_dataset, record
 
+from mlbench.data.complete import complete
 from mlbench.data.formats import read_dataset
 from mlbench.data.home import data_home
 from mlbench.errors import DataError, MlbenchError, PluginError, UsageError
-from mlbench.execution.executors import InlineExecutor, process_pool
-from mlbench.execution.plan import DatasetRequest, load
-from mlbench.plugins.catalog import PluginEntry
+from mlbench.evaluation.evaluate import describe
+from mlbench.execution.executors import InlineExecutor
+from mlbench.plugins.catalog import PluginEntry, discover
 from mlbench.plugins.dataset_maker import home_of, make
+from mlbench.plugins.datasets import DatasetRequest, load
 from mlbench.plugins.specs import DatasetSpec, MakeContext, Option
-from mlbench.reporting.leaderboard import leaderboard
+from mlbench.plugins.worker_pool import process_pool
+from mlbench.reporting.board import leaderboard
+from mlbench.reporting.board_csv import from_csv, to_csv
 from mlbench.reporting.views import to_html, to_markdown
 
 
@@ -227,7 +231,7 @@ def test_without_twins_drops_their_rows_from_valid_and_test(tmp_path: Path) -> N
 
 def test_where_no_twin_is_known_there_is_nothing_to_drop() -> None:
     """An error, rather than a board that looks cleaner than it is."""
-    with pytest.raises(DataError, match="no twins are known"):
+    with pytest.raises(DataError, match="no known groups are other versions"):
         random_dataset().without_twins()
 
 
@@ -276,7 +280,7 @@ def test_make_shows_the_knobs_and_says_what_it_wrote(command: Any, tmp_path: Pat
     done = command("data", "make", "toy-music", "--seed", "3", "-o", "here")
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    assert done.stderr.splitlines()[-3:] == ["a note", "written: here", "run it: mlbench run here"]
+    assert done.stderr.splitlines()[-3:] == ["a note", "written: here", "to use it: mlbench run here"]
     assert "making toy-music: 3 of 3" in done.stderr
     assert read_dataset(tmp_path / "cwd" / "here").notes == ("a note",)
 
@@ -298,8 +302,11 @@ def test_run_with_and_without_twins_writes_two_boards(command: Any, tmp_path: Pa
     [
         (["make", "toy-needy"], "--from"),
         (["make", "toy-musik"], "did you mean 'toy-music'"),
-        (["make", "demo"], "is not made"),
-        (["make", "toy-music", "--kind", "b"], "--kind makes a data set of your own: say where with -o FOLDER"),
+        (["make", "demo"], "needs no making"),
+        (
+            ["make", "toy-music", "--kind", "b"],
+            "--kind changes the data set: choose a folder of its own with -o",
+        ),
         (["inspect", "toy-needy"], "`mlbench data make toy-needy --from PATH`"),
     ],
 )
@@ -312,12 +319,22 @@ def test_wrong_use_is_one_line(command: Any, words: list[str], says: str) -> Non
 
 
 # --------------------------------------------------------------------------------------- warnings
-@pytest.mark.parametrize("name", ["synth-musicnet", "synth-musicnet-full-hard", "demo", "mini-musicnet-standin"])
-def test_boards_of_made_up_data_say_so_first(name: str) -> None:
-    """In Markdown above the table, in HTML too; from the rows of the CSV alone."""
-    rows = leaderboard([record(dataset=name), record(model="prior", dataset=name)])
-    assert to_markdown(rows).startswith(f"> Warning: {name} is ")
-    assert to_html(rows).startswith('<p class="warning">Warning: ')
+@pytest.mark.parametrize("name", ["synth-musicnet", "synth-musicnet-full-hard", "mini-musicnet-standin"])
+def test_boards_of_made_up_data_say_so_first(name: str, tmp_path: Path) -> None:
+    """The maker's warning stands above the table in Markdown and in HTML, which know the rows of the CSV alone."""
+    write(tmp_path, name, warnings=[f"{name} is made up"])
+    told = describe(complete(read_dataset(tmp_path)))
+    made = [replace(one, dataset=told) for one in (record(dataset=name), record(model="prior", dataset=name))]
+    board = from_csv(to_csv(leaderboard(made)))
+    assert to_markdown(board).startswith(f"> Warning: {name} is ")
+    assert to_html(board).startswith('<p class="warning">Warning: ')
+
+
+def test_the_boards_of_the_demo_say_that_it_is_made_up() -> None:
+    """The data set that comes with mlbench warns of itself, too."""
+    told = describe(load(DatasetRequest(name="demo"), discover()))
+    board = leaderboard([replace(record(dataset="demo"), dataset=told)])
+    assert to_markdown(board).startswith("> Warning: demo is made up")
 
 
 def test_boards_of_real_data_warn_of_nothing() -> None:

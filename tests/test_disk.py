@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import order, random_dataset
+from helpers import job_data, random_dataset, request
 
-from mlbench.data.cache import write_job_data
+from mlbench.data.cache import write_features
 from mlbench.errors import DataError
 from mlbench.execution import supervisor as supervise
 from mlbench.execution.process import Ending
-from mlbench.execution.supervisor import Limits
-from mlbench.execution.worker import EXIT_DISK
+from mlbench.execution.worker_request import EXIT_DISK
 
 
 def test_a_child_that_cannot_write_says_so_by_its_exit_code() -> None:
@@ -38,7 +37,7 @@ def test_the_parent_tries_again_once_when_there_is_room(tmp_path: Path, monkeypa
         return Ending(kind="exit", code=EXIT_DISK, last={"phase": "prepare"})
 
     monkeypatch.setattr(supervise, "_one_process", ended)
-    outcome = supervise.supervise(order(tmp_path), Limits(timeout=1, trial_timeout=1))
+    outcome = supervise.supervise(request(tmp_path, timeout=1, trial_timeout=1))
     assert (outcome.status, len(calls)) == ("killed", 2)
 
 
@@ -47,15 +46,15 @@ def test_the_parent_ends_the_run_when_there_is_none(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(supervise, "_one_process", lambda *_: Ending(kind="exit", code=EXIT_DISK, last={}))
     (tmp_path / supervise.PROBE).symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
-        supervise.supervise(order(tmp_path), Limits(timeout=1, trial_timeout=1))
+        supervise.supervise(request(tmp_path, timeout=1, trial_timeout=1))
 
 
 def test_features_are_refused_before_they_are_stored(tmp_path: Path) -> None:
     """Values that float32 cannot hold, and blocks of rows of different widths."""
-    data = random_dataset()
+    data = job_data(random_dataset())
     with pytest.raises(DataError, match="NaN or infinite"):
-        write_job_data(data, lambda train: lambda X: np.full((len(X), 2), 1e300), tmp_path / "a")
+        write_features(data, lambda X: np.full((len(X), 2), 1e300), tmp_path / "a")
     widths = iter((4, 1, 1))
-    with pytest.raises(DataError, match="1 columns wide, the first 4"):
-        write_job_data(data, lambda train: lambda X: np.ones((len(X), next(widths)), np.float32), tmp_path / "b")
+    with pytest.raises(DataError, match="into 1 columns, the first one into 4"):
+        write_features(data, lambda X: np.ones((len(X), next(widths)), np.float32), tmp_path / "b")
     assert list(tmp_path.iterdir()) == []

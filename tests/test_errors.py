@@ -72,7 +72,7 @@ def test_one_line_cuts_with_an_ellipsis() -> None:
     ("name", "message"),
     [
         ("rigde", "no model 'rigde': did you mean 'ridge'?"),
-        ("zzz", "no model 'zzz': there are: forest, ridge"),
+        ("zzz", "no model 'zzz': available: forest, ridge"),
     ],
 )
 def test_unknown_name_helps(name: str, message: str) -> None:
@@ -84,5 +84,5 @@ def test_unknown_name_without_any_name() -> None:
     """With nothing installed the message says so; it is a usage error."""
     error = UnknownName("model", "x", [], " (1 broken)")
 
-    assert str(error) == "no model 'x': there are: none (1 broken)"
+    assert str(error) == "no model 'x': available: none (1 broken)"
     assert isinstance(error, UsageError)

@@ -23,7 +23,7 @@ from mlbench.data.dataset import Split
 from mlbench.errors import InvalidScores, PluginError
 from mlbench.evaluation.scores import score_rows
 from mlbench.metrics import roc_auc
-from mlbench.plugins.estimators import estimator_scorer
+from mlbench.plugins.estimators import _with_constant_labels, estimator_scores, varying_labels
 from mlbench.plugins.specs import FitContext, ModelSpec
 
 ESTIMATORS = {
@@ -40,6 +40,12 @@ MANY_LABELS = {
     "predict_proba, a chain": lambda: ClassifierChain(LogisticRegression()),
     "predict, classes": lambda: MultiOutputClassifier(LinearSVC()),
 }
+
+
+def _scorer(fitted: Any, Y: np.ndarray) -> Any:
+    """The score function of an estimator that was fitted on the labels of Y that vary."""
+    live = varying_labels(Y)
+    return _with_constant_labels(estimator_scores(fitted, len(live)), Y, live)
 
 
 def _scores(make: Any, train: Split, X: Any) -> np.ndarray:
@@ -106,11 +112,11 @@ def test_margins_of_any_size_stay_between_constant_labels() -> None:
 
     class Huge:
         def decision_function(self, X: Any) -> np.ndarray:
-            return np.array([[1e300, -1e300, 0.0]] * len(X))
+            return np.array([1e300, -1e300])  # of one label: the others are constant, and it is not fitted on them
 
     Y = np.array([[0, 0, 1], [1, 0, 1]], dtype=np.uint8)
 
-    scores = estimator_scorer(Huge(), Y)(np.zeros((2, 1)))
+    scores = _scorer(Huge(), Y)(np.zeros((2, 1)))
 
     assert (scores[:, 1] <= scores[:, 0]).all()
     assert (scores[:, 2] >= scores[:, 0]).all()
@@ -125,7 +131,7 @@ def test_scores_that_are_not_finite_are_refused(method: str, value: float) -> No
     Y = np.array([[0, 1], [1, 0]], dtype=np.uint8)
 
     with pytest.raises(InvalidScores, match="NaN or infinite"):
-        score_rows(estimator_scorer(Broken(), Y), np.zeros((3, 1), dtype=np.float32), 2)
+        score_rows(_scorer(Broken(), Y), np.zeros((3, 1), dtype=np.float32), 2)
 
 
 def test_an_estimator_without_any_method() -> None:
@@ -135,7 +141,7 @@ def test_an_estimator_without_any_method() -> None:
         pass
 
     with pytest.raises(PluginError, match="Mute has no predict_proba, decision_function or predict"):
-        estimator_scorer(Mute(), np.ones((2, 2), dtype=np.uint8))
+        _scorer(Mute(), np.array([[0, 1], [1, 0]], dtype=np.uint8))
 
 
 def test_probabilities_come_first() -> None:
@@ -154,8 +160,8 @@ def test_probabilities_come_first() -> None:
 
     Y = np.array([[0, 1], [1, 0]], dtype=np.uint8)
 
-    assert (estimator_scorer(All(), Y)(np.zeros((1, 1))) == 2.0).all()
-    assert (estimator_scorer(More(), Y)(np.zeros((1, 1))) == 0.5).all()
+    assert (_scorer(All(), Y)(np.zeros((1, 1))) == 2.0).all()
+    assert (_scorer(More(), Y)(np.zeros((1, 1))) == 0.5).all()
 
 
 @pytest.mark.parametrize("name", ["predict_proba, an array", "decision_function"])
@@ -178,7 +184,7 @@ def test_sparse_predictions_become_dense() -> None:
 
     Y = np.array([[0, 1], [1, 0]], dtype=np.uint8)
 
-    np.testing.assert_array_equal(score_rows(estimator_scorer(Sparse(), Y), np.zeros((2, 1)), 2), [[0, 1], [0, 1]])
+    np.testing.assert_array_equal(score_rows(_scorer(Sparse(), Y), np.zeros((2, 1)), 2), [[0, 1], [0, 1]])
 
 
 def test_the_estimators_own_answer_is_left_alone() -> None:
@@ -186,7 +192,7 @@ def test_the_estimators_own_answer_is_left_alone() -> None:
     kept = np.full((2, 2), 0.5)
     Keeps = type("Keeps", (), {"predict_proba": lambda self, X: kept})
 
-    estimator_scorer(Keeps(), np.array([[0, 1], [0, 0]], dtype=np.uint8))(np.zeros((2, 1)))
+    _scorer(Keeps(), np.array([[0, 1], [1, 0]], dtype=np.uint8))(np.zeros((2, 1)))
 
     assert (kept == 0.5).all()
 

@@ -14,9 +14,8 @@ import mlbench
 
 PUBLIC = [
     "DataError", "Dataset", "DatasetSpec", "FeatureSpec", "FitContext", "MakeContext", "Matrix", "MlbenchError",
-    "ModelSpec", "Option", "ScoreFunction", "Split",
-    "TrialPruned", "UsageError", "compare", "data_home", "hookimpl", "load_leaderboard", "make_split",
-    "run",
+    "ModelSpec", "Option", "PluginError", "ScoreFunction", "Scores", "Split", "Transform", "TrialPruned", "UsageError",
+    "compare", "data_home", "hookimpl", "load_dataset", "load_leaderboard", "make_split", "run", "score",
 ]  # fmt: skip
 
 

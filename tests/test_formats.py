@@ -69,7 +69,9 @@ def test_a_row_id_is_dropped_and_reported(shared_data):
     """The protein names of genbase are no feature; one of them is in train and in test."""
     data = read_dataset(shared_data / "mulan" / "genbase")
     assert not any("protein" in name for name in data.feature_names)
-    assert data.notes == ("column 'protein' is dropped: a row id, all values differ; 1 of them in more than one part",)
+    assert data.notes == (
+        "column 'protein' dropped: a row id, as all values differ; 1 of its values occur in more than one split",
+    )
 
 
 def test_yes_is_one(shared_data):
@@ -118,7 +120,7 @@ def test_xmc_equals_mulan(shared_data, yeast):
         np.testing.assert_array_equal(ours.X, theirs.X)
         np.testing.assert_array_equal(ours.Y, theirs.Y)
     assert data.label_names[0] == "label-0"
-    assert data.notes == ("there is no header line: features are taken as numbered from 1, labels from 0",)
+    assert data.notes == ("no header line: features are assumed to be numbered from 1, labels from 0",)
 
 
 def test_csv_equals_mulan(shared_data):
@@ -160,7 +162,7 @@ def test_gtzan_words_become_one_hot_labels(shared_data):
     assert data.label_names[:2] == ("label=blues", "label=classical")
     np.testing.assert_array_equal(data.train.Y.sum(0), [100] * 10)
     np.testing.assert_array_equal(data.train.Y.sum(1), [1] * 1000)
-    assert data.notes == ("column 'filename' is dropped: a row id, all values differ",)
+    assert data.notes == ("column 'filename' dropped: a row id, as all values differ",)
 
 
 def test_mini_musicnet_is_mapped_not_loaded(shared_data):
@@ -226,7 +228,7 @@ def test_arff_spelling(tmp_path):
     assert data.feature_names == ("-", "1=a", "1=b, c", "1=d%", "sign=neg", "share=1")
     np.testing.assert_array_equal(data.train.Y, [[0, 1], [1, 0], [1, 0]])
     np.testing.assert_array_equal(data.train.X, [[1.5, 0, 1, 0, 1, 0], [-2000, 0, 0, 1, 0, 1], [3, 1, 0, 0, 0, 1]])
-    assert data.notes == ("odd.arff: row weights are left out",)
+    assert data.notes == ("odd.arff: row weights are ignored",)
 
 
 SPARSE = """@relation x
@@ -333,7 +335,7 @@ def test_tables(tmp_path, file):
     np.testing.assert_array_equal(data.train.X[:, 1], [1, 0, 0])
     np.testing.assert_array_equal(data.train.Y, [[0, 1], [1, 0], [0, 1]])
     assert data.train.groups[0] == data.train.groups[1] != data.train.groups[2] == data.test.groups[0]
-    assert data.notes == ("column 'id' is dropped: a row id, all values differ",)
+    assert data.notes == ("column 'id' dropped: a row id, as all values differ",)
 
 
 @pytest.mark.parametrize("labels", [("happy,b*",), ("bored", "happy"), ("b* , happy",)])
@@ -356,7 +358,7 @@ def test_ids_of_digits_are_ids(tmp_path):
     pd.DataFrame({"id": ["001", "002", "003"], "x": [1, 2, 3], "y": [0, 1, 1]}).to_parquet(tmp_path / "t.parquet")
     data = read_dataset(tmp_path, ReadOptions(labels=("y",)))
     assert data.feature_names == ("x",)
-    assert data.notes == ("column 'id' is dropped: a row id, all values differ",)
+    assert data.notes == ("column 'id' dropped: a row id, as all values differ",)
 
 
 def test_a_saved_index_is_no_feature(tmp_path):
@@ -364,7 +366,7 @@ def test_a_saved_index_is_no_feature(tmp_path):
     frame().drop(columns=["id", "patient", "when"]).to_csv(tmp_path / "t.csv")
     data = read_dataset(tmp_path, ReadOptions(labels=("happy", "sad, or so")))
     assert data.feature_names == ("x", "loud")
-    assert data.notes == ("a column without a name is dropped: it counts the rows",)
+    assert data.notes == ("unnamed column dropped: it only numbers the rows",)
 
 
 def test_names_are_made_safe(tmp_path):

@@ -15,7 +15,8 @@ from mlbench.plugins.catalog import HOOKS, discover
 SPECS: dict[str, Callable[..., Any]] = {
     name: value for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.GROUP}_spec")
 }
-PLUGINS = sorted((Path(__file__).parents[1] / "plugins").glob("*/*.py"))
+ROOT = Path(__file__).parents[1] / "plugins"
+PLUGINS = sorted(path for path in ROOT.rglob("*.py") if "tests" not in path.parts)
 
 
 def test_the_hooks_are_those_that_are_collected() -> None:
@@ -42,16 +43,26 @@ def test_a_hook_takes_nothing_and_order_does_not_decide(hook: str) -> None:
     assert not options["historic"]
 
 
+def _users(hook: str) -> list[str]:
+    """The modules of plugins that implement a hook, and the built-ins."""
+    sources = [Path(inspect.getfile(builtins)), *PLUGINS]
+    return [source.stem for source in sources if f"@hookimpl\ndef {hook}(" in source.read_text()]
+
+
 @pytest.mark.parametrize("hook", SPECS)
 def test_a_hook_is_used(hook: str) -> None:
     """The core or one of its plugins uses each hook."""
-    sources = [Path(inspect.getfile(builtins)), *PLUGINS]
+    assert _users(hook)
 
-    assert any(f"@hookimpl\ndef {hook}(" in source.read_text() for source in sources)
+
+@pytest.mark.parametrize("hook", ["mlbench_models", "mlbench_datasets"])
+def test_a_plugin_uses_the_hook(hook: str) -> None:
+    """Models and data sets come from plugins of ours too, not from the core alone."""
+    assert set(_users(hook)) - {"builtins"}
 
 
 def test_nothing_of_ours_is_broken() -> None:
     """All built-ins and first-party plugins that are installed can be used."""
-    ours = {path.parent.name for path in PLUGINS} | {"mlbench-suite"}
+    ours = {path.relative_to(ROOT).parts[0] for path in PLUGINS} | {"mlbench-suite"}
 
     assert [str(broken) for broken in discover().broken if broken.origin.plugin in ours] == []

@@ -7,7 +7,7 @@ import pytest
 from helpers import record
 
 from mlbench.evaluation.intervals import difference, fold_seeds, rank_ranges
-from mlbench.reporting.leaderboard import leaderboard
+from mlbench.reporting.board import leaderboard
 from mlbench.reporting.views import to_markdown
 
 
@@ -88,13 +88,14 @@ def _with_replicates(micro: float, model: str, seed: int = 0, **more: object):
 
 def test_boards_show_intervals_and_shared_ranks() -> None:
     """CSV columns full, Markdown as 0.500 ± 0.039 and 1–2; a footnote says how."""
-    rows = leaderboard([_with_replicates(0.5, "a"), _with_replicates(0.5, "b"), _with_replicates(0.2, "c")])
+    board = leaderboard([_with_replicates(0.5, "a"), _with_replicates(0.5, "b"), _with_replicates(0.2, "c")])
+    rows = board.rows
     assert [(row["rank"], row["rank_low"], row["rank_high"]) for row in rows] == [
         ("1", "1", "2"), ("1", "1", "2"), ("3", "3", "3"),
     ]  # fmt: skip
     assert float(rows[0]["average_precision_micro_low"]) < 0.5 < float(rows[0]["average_precision_micro_high"])
     assert rows[0]["average_precision_macro_low"] != ""
-    text = to_markdown(rows)
+    text = to_markdown(board)
     assert "| 1–2 | a | raw | 0.500 ± 0.0" in text
     assert "| 3 | c |" in text
     assert "1,000 bootstrap replicates of the 20 rows of test" in text
@@ -102,10 +103,12 @@ def test_boards_show_intervals_and_shared_ranks() -> None:
 
 def test_failed_rows_and_older_records_have_none() -> None:
     """A board with a record from before replicates has intervals where there are any, and no rank ranges."""
-    rows = leaderboard(
+    board = leaderboard(
         [_with_replicates(0.5, "a"), record(0.4, model="old"), record(None, model="bad", status="failed")]
     )
+    rows = board.rows
     assert [row["rank_low"] for row in rows] == ["", "", ""]
     assert [bool(row["average_precision_micro_low"]) for row in rows] == [True, False, False]
-    rows = leaderboard([_with_replicates(0.5, "a"), record(None, model="bad", status="failed")])
+    board = leaderboard([_with_replicates(0.5, "a"), record(None, model="bad", status="failed")])
+    rows = board.rows
     assert [row["rank_high"] for row in rows] == ["1", ""]

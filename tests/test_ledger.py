@@ -15,9 +15,12 @@ from helpers import patient, record
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlbench.data.files import file_sha256
 from mlbench.errors import LedgerError
 from mlbench.results import ledger as module
-from mlbench.results.ledger import RECORD, STATUSES, Ledger, Record, WorkFolder, _body_hash, file_sha256
+from mlbench.results.ledger import Ledger, WorkFolder
+from mlbench.results.migrations import _sha256, from_json, to_json
+from mlbench.results.schema import RECORD, STATUSES, Record
 from mlbench.results.trial_log import TrialRecord
 
 ID = "0123456789abcdef" * 2
@@ -57,7 +60,7 @@ def _finish(ledger: Ledger, result: Record, content: str = "x", work: WorkFolder
 @pytest.mark.parametrize("result", RECORDS.values(), ids=RECORDS)
 def test_a_record_comes_back(result: Record) -> None:
     """A record is the same after being written and read, to the last digit."""
-    assert Record.from_json(result.to_json()) == result
+    assert from_json(to_json(result)) == result
 
 
 @patient
@@ -66,26 +69,26 @@ def test_any_record_comes_back(value: float, text: str, params: dict[str, int]) 
     """Any float, text and parameters survive."""
     result = record(value, id=ID, error=text, best_params=params)
 
-    assert Record.from_json(result.to_json()) == result
+    assert from_json(to_json(result)) == result
 
 
 def test_a_record_without_nan() -> None:
     """NaN and infinity are no JSON: they are refused when written, not found by a reader."""
     with pytest.raises(ValueError, match="not JSON compliant"):
-        record(float("nan")).to_json()
+        to_json(record(float("nan")))
 
 
 @pytest.mark.parametrize("result", RECORDS.values(), ids=RECORDS)
 def test_every_flipped_bit_is_noticed(result: Record) -> None:
     """A record in which a single bit is flipped, wherever it is, is refused."""
-    whole = result.to_json().encode()
+    whole = to_json(result).encode()
     passed = []
     for at in range(len(whole)):
         for bit in range(8):
             damaged = bytearray(whole)
             damaged[at] ^= 1 << bit
             try:
-                Record.from_json(damaged.decode())
+                from_json(damaged.decode())
             except ValueError:
                 continue
             passed.append((at, whole[max(0, at - 20) : at + 20], chr(damaged[at])))
@@ -96,13 +99,13 @@ def test_every_flipped_bit_is_noticed(result: Record) -> None:
 @pytest.mark.parametrize("result", RECORDS.values(), ids=RECORDS)
 def test_every_other_digit_is_noticed(result: Record) -> None:
     """A record in which a digit was changed into another is refused, even where the float is the same."""
-    whole = result.to_json()
+    whole = to_json(result)
     passed = []
     for at, character in enumerate(whole):
         for other in "0123456789" if character.isdigit() else "":
             if other != character:
                 try:
-                    Record.from_json(whole[:at] + other + whole[at + 1 :])
+                    from_json(whole[:at] + other + whole[at + 1 :])
                 except ValueError:
                     continue
                 passed.append((whole[max(0, at - 20) : at + 1], other))
@@ -114,32 +117,35 @@ def test_every_other_digit_is_noticed(result: Record) -> None:
 def test_a_cut_record_is_noticed(cut: int) -> None:
     """A record that is not whole is refused."""
     with pytest.raises(ValueError):  # noqa: PT011 - JSON's message or ours
-        Record.from_json(RECORDS["ok"].to_json()[:cut])
+        from_json(to_json(RECORDS["ok"])[:cut])
 
 
 @pytest.mark.parametrize("text", ["null", "[]", "3", '"x"', "{}", "", "\0" * 900])
 def test_other_json_is_no_record(text: str) -> None:
     """What is not a record at all is refused like a damaged one."""
     with pytest.raises(ValueError):  # noqa: PT011
-        Record.from_json(text)
+        from_json(text)
 
 
 def test_a_record_of_another_schema() -> None:
     """A record of a newer mlbench is refused as that, not taken for damaged; nothing is renamed."""
-    later = json.loads(RECORDS["ok"].to_json()) | {"mood": "good"}
+    later = json.loads(to_json(RECORDS["ok"])) | {"mood": "good"}
     del later["sha256"]
-    unknown = json.dumps({**later, "sha256": _body_hash(later)}, sort_keys=True, indent=1) + "\n"
-    for text in (replace(RECORDS["ok"], schema_version=2).to_json(), unknown):
-        with pytest.raises(LedgerError, match="was recorded by another mlbench than"):
-            Record.from_json(text)
+    unknown = json.dumps({**later, "sha256": _sha256(later)}, sort_keys=True, indent=1) + "\n"
+    newer = json.dumps(
+        {**later, "schema_version": 99, "sha256": _sha256({**later, "schema_version": 99})}, sort_keys=True, indent=1
+    )
+    for text in (newer + "\n", unknown):
+        with pytest.raises(LedgerError, match=r"mlbench.*: upgrade"):
+            from_json(text)
 
 
 def test_a_record_is_its_fields_and_a_checksum() -> None:
     """``record.json`` has the fields of ``Record`` and ``sha256``, sorted, nothing else."""
-    body = json.loads(RECORDS["ok"].to_json())
+    body = json.loads(to_json(RECORDS["ok"]))
 
     # Without these a record is written as it was before there were any, and so can still be read.
-    assert list(body) == sorted({field.name for field in fields(Record)} - {"replicates", "tuning"} | {"sha256"})
+    assert list(body) == sorted({field.name for field in fields(Record)} | {"sha256"})
     assert set(STATUSES) == {"ok", "failed", "timeout", "out_of_memory", "killed", "invalid_scores", "import_error"}
 
 
@@ -224,7 +230,7 @@ def test_a_finished_job_is_not_changed_by_looking(ledger: Ledger) -> None:
         lambda text: text[:-9],
         lambda text: "",
         lambda text: "\0" * len(text),
-        lambda text: record(id="f" * 32).to_json(),
+        lambda text: to_json(record(id="f" * 32)),
     ],
     ids=["digit", "cut", "empty", "zeros", "another job's"],
 )
@@ -283,8 +289,8 @@ def test_a_disk_that_is_full(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) ->
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_fsync", full)
-        with pytest.raises(LedgerError, match=r"cannot write .*No space left on device: free the disk"):
+        patch.setattr(module, "sync", full)
+        with pytest.raises(LedgerError, match=r"cannot write .*No space left on device: free some disk space"):
             _finish(ledger, RECORDS["ok"], work=work)
 
     assert ledger.load(ID) is None
@@ -367,13 +373,13 @@ def test_a_folder_being_committed_is_not_taken(
     """A process that claims a job at any moment of another's commit never gets the folder that becomes the result."""
     work = ledger.claim(ID)
     claimed: list[Path] = []
-    fsync = module._fsync
+    fsync = module.sync
 
     def claim_meanwhile(path: Path) -> None:
         claimed.append(claim().path)
         fsync(path)
 
-    monkeypatch.setattr(module, "_fsync", claim_meanwhile)
+    monkeypatch.setattr(module, "sync", claim_meanwhile)
     _finish(ledger, RECORDS["ok"], work=work)
 
     assert claimed

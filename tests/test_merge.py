@@ -17,6 +17,7 @@ from helpers import call, restamp
 from mlbench.errors import UsageError
 from mlbench.results.ledger import Ledger, read_record
 from mlbench.results.merge import merge
+from mlbench.results.schema import Environment, Timings
 
 N_JOBS = 6
 
@@ -34,7 +35,7 @@ def _copy(finished: Path, to: Path, some: slice = slice(None)) -> Path:
 
 
 def _job(root: Path, model: str = "ridge") -> Path:
-    return next(path for path in Ledger(root).folders() if read_record(path).job["model"] == model)
+    return next(path for path in Ledger(root).folders() if read_record(path).job.model == model)
 
 
 def test_two_halves_are_the_whole(finished: Path, tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_two_halves_are_the_whole(finished: Path, tmp_path: Path) -> None:
     code, out, err = call("merge", one, two, "-o", tmp_path / "all")
 
     assert (code, err) == (0, "")
-    assert out == f"jobs: {N_JOBS} merged into {tmp_path / 'all'}, 0 were there with the same results\n"
+    assert out == f"jobs: {N_JOBS} merged into {tmp_path / 'all'}, 0 already there with the same results\n"
     assert _tree(tmp_path / "all") == _tree(finished / "runs")
     assert list((tmp_path / "all" / "work").iterdir()) == []
     board = (finished / "leaderboards" / "demo-limit-60.csv").read_text()
@@ -84,7 +85,7 @@ def test_what_depends_on_the_machine_may_differ(finished: Path, tmp_path: Path) 
     curves = json.loads((folder / "curves.json").read_text())
     del curves["train"]
     (folder / "curves.json").write_text(json.dumps(curves, indent=1) + "\n")
-    restamp(folder, timings={"tune_seconds": 9.0}, peak_memory_mb=1.0, environment={"cpus": 99})
+    restamp(folder, timings=Timings(tune_seconds=9.0), peak_memory_mb=1.0, environment=Environment(cpus=99))
 
     result = merge([finished / "runs", other], tmp_path / "all")
 
@@ -107,9 +108,9 @@ def test_other_results_are_a_conflict(finished: Path, tmp_path: Path, what: str)
         (folder / what).write_text(json.dumps(curves))
     record = restamp(folder, **({"status": "failed"} if "status" in what else {}))
     if what == "record.json":
-        figures = {**record.figures, "test": {**record.figures["test"], "f1_macro": 0.5}}
-        restamp(folder, figures=figures)
-        what = "record.json (figures)"
+        metrics = {**record.metrics, "test": {**record.metrics["test"], "f1_macro": 0.5}}
+        restamp(folder, metrics=metrics)
+        what = "record.json (metrics)"
 
     code, out, err = call("merge", finished / "runs", other, "-o", tmp_path / "all")
 
@@ -118,7 +119,7 @@ def test_other_results_are_a_conflict(finished: Path, tmp_path: Path, what: str)
     first = finished / "runs" / "jobs" / folder.name
     assert line.startswith(f"ridge on demo-limit-60, {folder.name}: {first} and {folder} differ in {what}")
     assert line.endswith(f"kept {first}")
-    assert "1 with other results" in out
+    assert "1 with different results" in out
     assert _tree(tmp_path / "all") == _tree(finished / "runs")
 
 
@@ -140,7 +141,7 @@ def test_a_damaged_job_is_not_merged(finished: Path, tmp_path: Path, name: str) 
     code, out, err = call("merge", source, "-o", tmp_path / "all")
 
     assert code == 3
-    assert [line for line in err.splitlines() if f"{folder / name}: " in line and line.endswith(": not merged")]
+    assert [line for line in err.splitlines() if f"{folder / name}: " in line and line.endswith(": skipped")]
     assert len(err.splitlines()) == 1
     assert f"{N_JOBS - 1} merged" in out
     assert "1 damaged" in out
@@ -181,7 +182,7 @@ def test_a_file_outside_of_the_job_is_not_copied(finished: Path, tmp_path: Path)
 
 def test_a_folder_without_jobs_is_refused(finished: Path, tmp_path: Path) -> None:
     """A source that is no runs folder: one line, exit 2, nothing written."""
-    with pytest.raises(UsageError, match="no finished jobs"):
+    with pytest.raises(UsageError, match="not a runs folder"):
         merge([finished / "runs", tmp_path], tmp_path / "all")
 
     assert not (tmp_path / "all").exists()
@@ -209,7 +210,7 @@ def dying(function):
 
 shutil_copyfile = shutil.copyfile
 shutil.copyfile = dying(shutil.copyfile)
-ledger._fsync = dying(ledger._fsync)
+ledger.sync = dying(ledger.sync)
 pathlib.Path.rename = dying(pathlib.Path.rename)
 pathlib.Path.unlink = dying(pathlib.Path.unlink)
 merging.merge([pathlib.Path(sys.argv[1])], pathlib.Path(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""Figures against scikit-learn, against brute force, and under changes that must not matter."""
+"""Metrics against scikit-learn, against brute force, and under changes that must not matter."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from sklearn import metrics as sk
 from mlbench import metrics
 from mlbench.metrics import (
     DIRECTIONS,
+    METRICS,
+    all_metrics,
     average_precision,
     best_threshold,
-    figure,
-    figures,
-    labels,
+    metric_value,
     precision_recall_curve,
+    rankings,
     roc_auc,
-    rows,
+    row_rankings,
 )
 
 EXACT = {"rel": 1e-12, "abs": 1e-12, "nan_ok": True}
@@ -87,7 +88,7 @@ def test_average_precision_is_scikit_learns(data: tuple[np.ndarray, np.ndarray])
 def test_all_averages_are_scikit_learns(data: tuple[np.ndarray, np.ndarray]) -> None:
     """Weighted AP, AP over samples, and the macro over all labels equal scikit-learn's."""
     Y, scores = data
-    found = figures(Y, scores, 0.5)
+    found = all_metrics(Y, scores, 0.5)
 
     def theirs(average: str) -> float:
         return float(_quietly(sk.average_precision_score, Y, scores, average=average))
@@ -128,20 +129,20 @@ def test_rankings_of_rows_are_scikit_learns(data: tuple[np.ndarray, np.ndarray])
 
 @patient
 @given(scored(min_labels=2), st.sampled_from([-1.0, 0.0, 0.5, 2e6]))
-def test_figures_of_decisions_are_scikit_learns(data: tuple[np.ndarray, np.ndarray], threshold: float) -> None:
+def test_metrics_of_predictions_are_scikit_learns(data: tuple[np.ndarray, np.ndarray], threshold: float) -> None:
     """Hamming loss, F1, Jaccard and 0/1 loss equal scikit-learn's; macro F1 is over labels with a positive."""
     Y, scores = data
-    decisions = (scores >= threshold).astype(int)
-    found = figures(Y, scores, threshold)
+    predictions = (scores >= threshold).astype(int)
+    found = all_metrics(Y, scores, threshold)
 
-    assert found["hamming_loss"] == pytest.approx(sk.hamming_loss(Y, decisions), **EXACT)
-    assert found["zero_one_loss"] == pytest.approx(sk.zero_one_loss(Y, decisions), **EXACT)
+    assert found["hamming_loss"] == pytest.approx(sk.hamming_loss(Y, predictions), **EXACT)
+    assert found["zero_one_loss"] == pytest.approx(sk.zero_one_loss(Y, predictions), **EXACT)
     for average in ("micro", "samples"):
-        theirs = sk.f1_score(Y, decisions, average=average, zero_division=0)
+        theirs = sk.f1_score(Y, predictions, average=average, zero_division=0)
         assert found[f"f1_{average}"] == pytest.approx(theirs, **EXACT)
-    per_label = sk.f1_score(Y, decisions, average=None, zero_division=0)[Y.any(axis=0)]
+    per_label = sk.f1_score(Y, predictions, average=None, zero_division=0)[Y.any(axis=0)]
     assert found["f1_macro"] == pytest.approx(per_label.mean() if len(per_label) else math.nan, **EXACT)
-    jaccard = sk.jaccard_score(Y, decisions, average="samples", zero_division=0)
+    jaccard = sk.jaccard_score(Y, predictions, average="samples", zero_division=0)
     assert found["jaccard_samples"] == pytest.approx(jaccard, **EXACT)
 
 
@@ -166,20 +167,20 @@ def test_flat_arrays_are_one_label() -> None:
 @patient
 @given(scored(), st.randoms(use_true_random=False))
 def test_order_of_rows_and_columns_does_not_matter(data: tuple[np.ndarray, np.ndarray], random: Any) -> None:
-    """Permuting rows or columns changes no figure, ties or not."""
+    """Permuting rows or columns changes no metric, ties or not."""
     Y, scores = data
     order, columns = list(range(Y.shape[0])), list(range(Y.shape[1]))
     random.shuffle(order)
     random.shuffle(columns)
 
-    assert figures(Y[order], scores[order], 0.5) == pytest.approx(figures(Y, scores, 0.5), **EXACT)
-    shuffled = figures(Y[:, columns], scores[:, columns], 0.5)
-    assert shuffled == pytest.approx(figures(Y, scores, 0.5), **EXACT)
+    assert all_metrics(Y[order], scores[order], 0.5) == pytest.approx(all_metrics(Y, scores, 0.5), **EXACT)
+    shuffled = all_metrics(Y[:, columns], scores[:, columns], 0.5)
+    assert shuffled == pytest.approx(all_metrics(Y, scores, 0.5), **EXACT)
 
 
 @patient
 @given(scored(), st.integers(1, 3), st.floats(-10, 10))
-def test_labels_without_positives_leave_macro_figures_alone(
+def test_labels_without_positives_do_not_count_in_macro(
     data: tuple[np.ndarray, np.ndarray], more: int, value: float
 ) -> None:
     """Columns without a positive change neither macro AP nor macro ROC AUC nor macro F1, whatever their scores."""
@@ -187,7 +188,7 @@ def test_labels_without_positives_leave_macro_figures_alone(
     wider = np.hstack([Y, np.zeros((len(Y), more), dtype=Y.dtype)])
     wider_scores = np.hstack([scores, np.full((len(Y), more), value, dtype=scores.dtype)])
 
-    before, after = figures(Y, scores, 0.5), figures(wider, wider_scores, 0.5)
+    before, after = all_metrics(Y, scores, 0.5), all_metrics(wider, wider_scores, 0.5)
 
     for name in ("average_precision_macro", "average_precision_weighted", "roc_auc_macro", "f1_macro"):
         assert after[name] == pytest.approx(before[name], **EXACT)
@@ -196,10 +197,10 @@ def test_labels_without_positives_leave_macro_figures_alone(
 @patient
 @given(scored())
 def test_only_the_order_of_scores_counts(data: tuple[np.ndarray, np.ndarray]) -> None:
-    """Doubling all scores and shifting them changes no ranking figure."""
+    """Doubling all scores and shifting them changes no ranking metric."""
     Y, scores = data
     scores = np.round(scores.astype(np.float64), 3)
-    before, after = figures(Y, scores, 0.0), figures(Y, 2 * scores, 0.0)
+    before, after = all_metrics(Y, scores, 0.0), all_metrics(Y, 2 * scores, 0.0)
 
     assert after == pytest.approx(before, **EXACT)
 
@@ -207,29 +208,31 @@ def test_only_the_order_of_scores_counts(data: tuple[np.ndarray, np.ndarray]) ->
 @patient
 @given(scored(), st.sampled_from([bool, np.int64, np.float32]))
 def test_labels_may_have_any_type(data: tuple[np.ndarray, np.ndarray], dtype: type) -> None:
-    """Labels as bool, integers or floats give the same figures as uint8."""
+    """Labels as bool, integers or floats give the same values as uint8."""
     Y, scores = data
 
-    assert figures(Y.astype(dtype), scores, 0.5) == pytest.approx(figures(Y, scores, 0.5), nan_ok=True, rel=0, abs=0)
+    assert all_metrics(Y.astype(dtype), scores, 0.5) == pytest.approx(
+        all_metrics(Y, scores, 0.5), nan_ok=True, rel=0, abs=0
+    )
 
 
-SIZES = {labels: ("CELLS_AT_ONCE", "TILE", "RUN"), rows: ("CELLS_AT_ONCE",)}
+SIZES = {rankings: ("CELLS_AT_ONCE", "TILE", "RUN"), row_rankings: ("CELLS_AT_ONCE",)}
 
 
 @pytest.mark.parametrize("size", [1, 7, 49, 50, 51, 150, 449, 450, 451])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch, size: int, dtype: type) -> None:
-    """Figures computed in many small blocks are bit by bit those computed in one, wherever their edges fall."""
+    """Values computed in many small blocks equal those computed in one, bit for bit, wherever the edges fall."""
     rng = np.random.default_rng(3)
     Y, scores = (rng.random((50, 9)) < 0.3).astype(np.uint8), rng.random((50, 9)).round(1).astype(dtype)
     Y[:, [2, 8]] = Y[[0, 49]] = 0
-    whole = figures(Y, scores, 0.5), *precision_recall_curve(Y, scores)
+    whole = all_metrics(Y, scores, 0.5), *precision_recall_curve(Y, scores)
 
     for module, names in SIZES.items():
         for name in names:
             monkeypatch.setattr(module, name, size)
 
-    for one, other in zip(whole, (figures(Y, scores, 0.5), *precision_recall_curve(Y, scores)), strict=True):
+    for one, other in zip(whole, (all_metrics(Y, scores, 0.5), *precision_recall_curve(Y, scores)), strict=True):
         np.testing.assert_equal(one, other)
 
 
@@ -260,7 +263,7 @@ def test_small_blocks_are_scikit_learns(data: tuple[np.ndarray, np.ndarray], siz
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("decimals", [1, 9])
 def test_more_than_one_tile_is_scikit_learns(shape: tuple[int, int], dtype: type, decimals: int) -> None:
-    """Matrices of the real sizes of blocks, tiles and runs give scikit-learn's figures, with few and many ties."""
+    """Matrices of the real sizes of blocks, tiles and runs give scikit-learn's values, with few and many ties."""
     rng = np.random.default_rng(4)
     Y = (rng.random(shape) < rng.uniform(0, 0.4, shape[1])).astype(np.uint8)
     Y[:, 1] = 0
@@ -280,7 +283,7 @@ def test_more_than_one_tile_is_scikit_learns(shape: tuple[int, int], dtype: type
 @patient
 @given(scored(), st.sampled_from(["columns first", "every other", "backwards"]))
 def test_layout_in_memory_does_not_matter(data: tuple[np.ndarray, np.ndarray], layout: str) -> None:
-    """Views and column-major matrices give the same figures as row-major ones."""
+    """Views and column-major matrices give the same values as row-major ones."""
     Y, scores = data
     if layout == "columns first":
         other = np.asfortranarray(Y), np.asfortranarray(scores)
@@ -289,18 +292,18 @@ def test_layout_in_memory_does_not_matter(data: tuple[np.ndarray, np.ndarray], l
     else:
         other = Y[::-1].copy()[::-1], scores[:, ::-1].copy()[:, ::-1]
 
-    np.testing.assert_equal(figures(*other, 0.5), figures(Y, scores, 0.5))
+    np.testing.assert_equal(all_metrics(*other, 0.5), all_metrics(Y, scores, 0.5))
 
 
 @patient
 @given(scored())
 def test_inputs_are_left_alone(data: tuple[np.ndarray, np.ndarray]) -> None:
-    """No figure writes to what it is given."""
+    """No metric writes to its inputs."""
     Y, scores = data
     before = Y.copy(), scores.copy()
     Y.flags.writeable = scores.flags.writeable = False
 
-    figures(Y, scores, best_threshold(Y, scores))
+    all_metrics(Y, scores, best_threshold(Y, scores))
 
     np.testing.assert_array_equal(Y, before[0])
     np.testing.assert_array_equal(scores, before[1])
@@ -309,22 +312,25 @@ def test_inputs_are_left_alone(data: tuple[np.ndarray, np.ndarray]) -> None:
 # --------------------------------------------------------------------------------- names, thresholds
 @patient
 @given(scored())
-def test_every_figure_has_a_direction_and_is_had_alone(data: tuple[np.ndarray, np.ndarray]) -> None:
-    """``figures`` gives exactly the names of ``DIRECTIONS``; ``figure`` gives each of them alone."""
+def test_all_metrics_equals_each_metric_alone(data: tuple[np.ndarray, np.ndarray]) -> None:
+    """Sharing the sorts changes nothing: ``all_metrics`` has every entry of the table, equal to it bit for bit."""
     Y, scores = data
     threshold = best_threshold(Y, scores)
-    found = figures(Y, scores, threshold)
+    found = all_metrics(Y, scores, threshold)
 
-    assert list(found) == list(DIRECTIONS)
-    for name in DIRECTIONS:
-        assert figure(name, Y, scores) == pytest.approx(found[name], **EXACT)
+    inputs = {"scores": scores, "predictions": scores >= threshold}
+
+    assert list(found) == list(METRICS) == list(DIRECTIONS)
+    for name, metric in METRICS.items():
+        np.testing.assert_equal(metric_value(name, Y, scores), found[name])
+        np.testing.assert_equal(metric.compute(Y, inputs[metric.needs]), found[name])
 
 
 @pytest.mark.parametrize("name", DIRECTIONS)
 def test_directions_point_the_right_way(name: str) -> None:
-    """A perfect ranking is better than a reversed one in the direction that is written down."""
+    """A perfect ranking is better than a reversed one in the direction that the table states."""
     Y = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1]])
-    right, wrong = figure(name, Y, Y.astype(float)), figure(name, Y, 1.0 - Y)
+    right, wrong = metric_value(name, Y, Y.astype(float)), metric_value(name, Y, 1.0 - Y)
 
     assert right > wrong if DIRECTIONS[name] == "maximize" else right < wrong
 
@@ -358,22 +364,22 @@ def test_unknown_average() -> None:
 
 
 # ------------------------------------------------------------------------------------ golden values
-def test_published_figures_of_mtg_jamendo(shared_data: Path) -> None:
-    """The figures that MediaEval published for the VGG-ish baseline are reproduced to six digits."""
+def test_published_values_of_mtg_jamendo(shared_data: Path) -> None:
+    """The values that MediaEval published for the VGG-ish baseline are reproduced to six digits."""
     folder = shared_data / "golden" / "mtg-jamendo"
     lines = (folder / "baseline_vggish_results.tsv").read_text().split("\n")
     published = {name: float(value) for name, value in (line.split("\t") for line in lines if line)}
     Y = np.load(folder / "groundtruth.npy")
     scores = np.load(folder / "baseline_vggish_predictions.npy")
-    decisions = np.load(folder / "baseline_vggish_decisions.npy")
+    predictions = np.load(folder / "baseline_vggish_decisions.npy")
 
     found = {
         "ROC-AUC-macro": roc_auc(Y, scores, "macro"),
         "ROC-AUC-micro": roc_auc(Y, scores, "micro"),
         "PR-AUC-macro": average_precision(Y, scores, "macro"),
         "PR-AUC-micro": average_precision(Y, scores, "micro"),
-        "F-score-macro": metrics.f1(Y, decisions, "macro"),
-        "F-score-micro": metrics.f1(Y, decisions, "micro"),
+        "F-score-macro": metrics.f1(Y, predictions, "macro"),
+        "F-score-micro": metrics.f1(Y, predictions, "micro"),
     }
 
     assert {name: round(value, 6) for name, value in found.items()} == {name: published[name] for name in found}
@@ -384,25 +390,25 @@ def _numbers(path: Path) -> np.ndarray:
         return np.array([[float(cell) for cell in row] for row in list(csv.reader(file))[1:]])
 
 
-def test_utimls_figures_of_flags(shared_data: Path) -> None:
-    """The measures that another implementation, utiml for R, gives to its flags predictions are ours.
+def test_values_of_utiml_on_flags(shared_data: Path) -> None:
+    """Our values equal those that another implementation, utiml for R, gives to its predictions on flags.
 
-    utiml breaks ties by position, which shows in its ranking figures: they are compared on scores whose
-    ties are broken so. Left out: its Average-Precision and Ranking-Loss, which differ in the third digit
-    even then (our figures are scikit-learn's, see above), and the measures that we do not have.
+    utiml breaks ties by position, which shows in its ranking metrics: those are compared on scores whose
+    ties are broken in the same way. Its Average-Precision and Ranking-Loss are left out because they differ
+    in the third digit even then (ours equal scikit-learn's, see above), as are measures that we do not have.
     """
     folder = shared_data / "golden" / "utiml-flags"
     with (folder / "flags-measures.csv").open(newline="") as file:
         theirs = {name: float(value) for name, value in list(csv.reader(file, skipinitialspace=True))[1:]}
-    Y, decisions, scores = (_numbers(folder / f"flags-{name}.csv") for name in ("expected", "bipartition", "scores"))
+    Y, predictions, scores = (_numbers(folder / f"flags-{name}.csv") for name in ("expected", "bipartition", "scores"))
 
     found = {
-        "Hamming-Loss": metrics.hamming_loss(Y, decisions),
-        "Subset-Accuracy": 1 - metrics.zero_one_loss(Y, decisions),
-        "F-Measure": metrics.f1(Y, decisions, "samples"),
-        "Accuracy": metrics.jaccard(Y, decisions),
-        "Micro-F-Measure": metrics.f1(Y, decisions, "micro"),
-        "Macro-F-Measure": metrics.f1(Y, decisions, "macro"),
+        "Hamming-Loss": metrics.hamming_loss(Y, predictions),
+        "Subset-Accuracy": 1 - metrics.zero_one_loss(Y, predictions),
+        "F-Measure": metrics.f1(Y, predictions, "samples"),
+        "Accuracy": metrics.jaccard(Y, predictions),
+        "Micro-F-Measure": metrics.f1(Y, predictions, "micro"),
+        "Macro-F-Measure": metrics.f1(Y, predictions, "macro"),
         "Micro-AUC": roc_auc(Y, scores, "micro"),
         "Macro-AUC": roc_auc(Y, scores, "macro"),
         "Coverage": metrics.coverage_error(Y, _ranks(scores)) - 1,
@@ -413,7 +419,7 @@ def test_utimls_figures_of_flags(shared_data: Path) -> None:
 
 
 def _ranks(scores: np.ndarray) -> np.ndarray:
-    """The same order within each row without ties: of equals the first is the highest."""
+    """Keep the order within each row but break ties: of equal scores the first ranks highest."""
     order = np.argsort(-scores, axis=1, kind="stable")
     ranks = np.empty(scores.shape)
     np.put_along_axis(ranks, order, -np.arange(scores.shape[1], dtype=float)[None, :], axis=1)

@@ -15,7 +15,7 @@ from mlbench.results.ledger import Ledger, read_record
 def runs(finished: Path, tmp_path: Path) -> Path:
     """A copy of finished jobs, one of them renamed, one cut; a study is under way."""
     shutil.copytree(finished / "runs", tmp_path / "runs")
-    failed = [one for one in Ledger(tmp_path / "runs").folders() if read_record(one).job["model"] == "breaks"]
+    failed = [one for one in Ledger(tmp_path / "runs").folders() if read_record(one).job.model == "breaks"]
     failed[0].rename(failed[0].with_name("renamed"))
     (failed[1] / "record.json").write_text("{")
     (tmp_path / "runs" / "work" / "0123.abc").mkdir(parents=True)
@@ -33,7 +33,7 @@ def runs(finished: Path, tmp_path: Path) -> Path:
 )
 def test_jobs_that_cannot_be_read_are_counted(words: tuple[str, ...], runs: Path, finished: Path) -> None:
     """One line names how many and the command that names them; none where all are whole."""
-    warning = f"warning: 2 jobs cannot be read and are left out: run `mlbench verify {runs}`"
+    warning = f"warning: skipping 2 jobs that cannot be read: see `mlbench verify {runs}`"
     words = tuple(word.format(runs=runs) for word in words)
     code, _, err = call(*words, "--runs", runs)
     assert code == 0, err
@@ -44,4 +44,4 @@ def test_jobs_that_cannot_be_read_are_counted(words: tuple[str, ...], runs: Path
 def test_a_single_job_that_cannot_be_read(runs: Path) -> None:
     """It is one job, not 1 jobs."""
     shutil.rmtree(runs / "jobs" / "renamed")
-    assert "warning: 1 job cannot be read and is left out" in call("leaderboard", "--runs", runs)[2]
+    assert "warning: skipping 1 job that cannot be read" in call("leaderboard", "--runs", runs)[2]

@@ -13,21 +13,18 @@ import pytest
 import scipy.sparse as sp
 from helpers import catalog, origin, random_dataset, random_split
 
+from mlbench.data.complete import complete
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import DataError, MlbenchError, NameClash, UnknownName, UsageError
 from mlbench.execution import plan as request
-from mlbench.execution.job import Budget, Job, Source
-from mlbench.execution.plan import (
-    DatasetRequest,
-    Request,
-    check_budget,
-    load,
-    plan,
-)
+from mlbench.execution.job import Job
+from mlbench.execution.plan import Request, check_budget, plan
 from mlbench.execution.suites import n_bytes, read_suite, seconds
 from mlbench.plugins.catalog import CORE, Catalog, PluginEntry
+from mlbench.plugins.datasets import DatasetRequest, load
 from mlbench.plugins.specs import DatasetSpec, FeatureSpec, ModelSpec
+from mlbench.results.schema import Budget
 
 
 def _model(name: str, **more: Any) -> ModelSpec:
@@ -61,7 +58,7 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _names(jobs: list[Job]) -> list[tuple[str, str, str, int]]:
-    return [(job.source.name, job.features.spec.name, job.model.spec.name, job.seed) for job in jobs]
+    return [(job.dataset.name, job.features.spec.name, job.model.spec.name, job.seed) for job in jobs]
 
 
 # -------------------------------------------------------------------------------------------- plan
@@ -99,9 +96,9 @@ def test_budget_and_limit_reach_the_jobs() -> None:
     jobs = _plan(budget=budget, limit=15)
 
     assert all(job.budget == budget for job in jobs)
-    assert jobs[0].source.name == "toy-limit-15"
-    assert [len(split) for _, split in jobs[0].source.dataset.parts()] == [15, 15, 15]
-    assert jobs[0].source.sha256 == jobs[0].source.dataset.fingerprint()
+    assert jobs[0].dataset.name == "toy-limit-15"
+    assert [len(split) for _, split in jobs[0].dataset.parts()] == [15, 15, 15]
+    assert jobs[0].dataset.sha256 == jobs[0].dataset.fingerprint()
 
 
 def test_a_gpu_is_used_by_models_that_take_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +113,7 @@ def test_a_gpu_is_used_by_models_that_take_one(monkeypatch: pytest.MonkeyPatch) 
 def test_a_gpu_that_is_not_there() -> None:
     """Asking for a GPU on a machine without one is an error; ``auto`` goes on without."""
     assert {job.device for job in _plan(device="auto")} == {"cpu"}
-    with pytest.raises(UsageError, match="no CUDA device is to be seen on this machine: use --device auto or cpu"):
+    with pytest.raises(UsageError, match="no CUDA device found: use --device auto or cpu"):
         _plan(device="cuda")
 
 
@@ -126,7 +123,7 @@ def test_a_gpu_that_is_not_there() -> None:
         (lambda: _plan(models=("aa",)), "no model 'aa': did you mean 'a'"),
         (lambda: _plan(features=("rwa",)), "no features 'rwa': did you mean 'raw'"),
         (lambda: _plan("othr"), "no data set, file or folder 'othr': did you mean 'other'"),
-        (lambda: _plan("no/such/file.csv"), "no file or folder 'no/such/file.csv'"),
+        (lambda: _plan("no/such/file.csv"), "no such file or folder: no/such/file.csv"),
     ],
 )
 def test_unknown_names(ask: Any, message: str) -> None:
@@ -141,7 +138,7 @@ def test_features_that_do_not_take_the_rows() -> None:
     parts = {part: replace(split, X=sp.csr_matrix(split.X)) for part, split in dataset.parts()}
     sparse = catalog([_model("prior")], [_dataset(replace(dataset, **parts))], [_feature("raw")])  # type: ignore[arg-type]
 
-    with pytest.raises(UsageError, match="features 'raw' do not take sparse rows, and toy is sparse"):
+    with pytest.raises(UsageError, match="features 'raw' take no sparse rows, but toy is sparse"):
         plan(Request(datasets=(DatasetRequest(name="toy"),)), sparse)
 
 
@@ -197,7 +194,7 @@ def test_a_part_without_any_positive(part: str) -> None:
     split = random_split(0, 20)
     empty = random_dataset(**{part: replace(split, Y=np.zeros_like(split.Y))})
 
-    with pytest.raises(DataError, match=f"toy: the {part} part has no positive label"):
+    with pytest.raises(DataError, match=f"toy: the {part} split has no positive label"):
         load(DatasetRequest(name="toy"), catalog(datasets=[_dataset(empty)]))
 
 
@@ -216,12 +213,11 @@ def test_a_data_plugin_that_fails(loader: Any) -> None:
 
 # ---------------------------------------------------------------------------------------------- Job
 def _job(**more: Any) -> Job:
-    dataset = more.pop("dataset", random_dataset())
-    source = Source(dataset=dataset, sha256=more.pop("sha256", "0" * 64))
+    dataset = complete(more.pop("dataset", random_dataset()))
     values: dict[str, Any] = {
         "features": CATALOG.feature("raw"), "model": CATALOG.model("a"), "seed": 0, "budget": Budget()
     }  # fmt: skip
-    return Job(source=source, **{**values, **more})
+    return Job(dataset=dataset, **{**values, **more})
 
 
 OTHER_BUDGETS = {
@@ -232,7 +228,7 @@ OTHER_BUDGETS = {
 @pytest.mark.parametrize(
     "other",
     [
-        {"sha256": "1" * 64},
+        {"dataset": random_dataset(seed=9)},
         {"features": CATALOG.feature("log")},
         {"features": PluginEntry(spec=_feature("raw"), origin=origin("mlbench-other"))},
         {"features": PluginEntry(spec=_feature("raw"), origin=origin(version="0.2"))},
@@ -303,7 +299,7 @@ def test_durations(text: str, value: float) -> None:
 @pytest.mark.parametrize("text", ["", "m", "10 m", "10M", "-5s", "1e3", "5m3", "h1", "nan", "inf", "1..5s", "1.s"])
 def test_no_durations(text: str) -> None:
     """Anything else is refused with an example."""
-    with pytest.raises(UsageError, match="is no duration: write 90s, 10m or 1h30m"):
+    with pytest.raises(UsageError, match=r"invalid duration .*: write for example 90s, 10m or 1h30m"):
         seconds(text)
 
 
@@ -322,7 +318,7 @@ def test_amounts_of_memory(text: str, value: int) -> None:
 @pytest.mark.parametrize("text", ["", "G", "8 G", "-1G", "8X", "nan", "8Gi8"])
 def test_no_amounts_of_memory(text: str) -> None:
     """Anything else is refused with an example."""
-    with pytest.raises(UsageError, match="is no amount of memory: write 8G or 512M"):
+    with pytest.raises(UsageError, match=r"invalid memory size .*: write for example 8G or 512M"):
         n_bytes(text)
 
 
@@ -331,10 +327,10 @@ def test_no_amounts_of_memory(text: str) -> None:
     [
         ("metric", "average_precision_mikro", "no metric .*did you mean 'average_precision_micro'"),
         ("refit", "trian", "no refit 'trian': did you mean 'train'"),
-        ("n_trials", 0, "--n-trials 0: at least 1 is needed"),
-        ("timeout", 0.0, "--timeout, --trial-timeout and --memory-limit must be above 0"),
-        ("trial_timeout", -1.0, "must be above 0"),
-        ("memory_limit", 0, "must be above 0"),
+        ("n_trials", 0, "--n-trials must be at least 1, not 0"),
+        ("timeout", 0.0, "--timeout, --trial-timeout and --memory-limit must be positive"),
+        ("trial_timeout", -1.0, "must be positive"),
+        ("memory_limit", 0, "must be positive"),
     ],
 )
 def test_budgets_that_make_no_sense(field: str, value: Any, message: str) -> None:
@@ -410,14 +406,14 @@ def test_a_file_beside_the_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "names no \\[\\[datasets\\]\\]"),
-        ("models = ", "is no TOML"),
+        ("", "no \\[\\[datasets\\]\\] entries"),
+        ("models = ", "is not valid TOML"),
         ("model = ['a']\n[[datasets]]\nname = 'demo'", "suite.toml: no key 'model': did you mean 'models'"),
         ("[[datasets]]\nnane = 'demo'", "suite.toml: no key 'nane': did you mean 'name'"),
-        ("[[datasets]]\nlabels = ['a']", "a \\[\\[datasets\\]\\] entry has no name"),
-        ("[[datasets]]\nname = '$NO_SUCH_VARIABLE/x'", "\\$NO_SUCH_VARIABLE/x: the environment variable is not set"),
-        ("timeout = 'soon'\n[[datasets]]\nname = 'demo'", "'soon' is no duration"),
-        ("memory_limit = -1\n[[datasets]]\nname = 'demo'", "'-1' is no amount of memory"),
+        ("[[datasets]]\nlabels = ['a']", "a \\[\\[datasets\\]\\] entry lacks a name"),
+        ("[[datasets]]\nname = '$NO_SUCH_VARIABLE/x'", "\\$NO_SUCH_VARIABLE/x: environment variable not set"),
+        ("timeout = 'soon'\n[[datasets]]\nname = 'demo'", "invalid duration 'soon'"),
+        ("memory_limit = -1\n[[datasets]]\nname = 'demo'", "invalid memory size '-1'"),
         # Wrong types: one line too, not a traceback and not something else than what was meant.
         ("datasets = 'demo'", "datasets"),
         ("datasets = ['demo']", "datasets"),
@@ -447,7 +443,7 @@ def test_suites_that_cannot_be_meant(tmp_path: Path, text: str, message: str) ->
 
 def test_a_suite_that_is_not_there(tmp_path: Path) -> None:
     """A missing suite file is a usage error with the system's reason."""
-    with pytest.raises(UsageError, match=r"cannot read the suite .*none\.toml: No such file or directory"):
+    with pytest.raises(UsageError, match=r"cannot read suite .*none\.toml: No such file or directory"):
         read_suite(tmp_path / "none.toml")
 
 

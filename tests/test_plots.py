@@ -105,7 +105,7 @@ def test_what_a_figure_of_signals_says(tmp_path: Path) -> None:
 
     words = _words(tmp_path / "demo.svg")
     assert "demo" in words
-    assert "480 train + 160 valid + 160 test rows · 256 features · 12 labels · 2.51 labels a row" in words
+    assert "480 train + 160 valid + 160 test rows · 256 features · 12 labels · 2.51 labels per row" in words
     assert "train row 0: note-73, note-79" in words
     assert {"sample", "frequency bin (all 129)", "valid", "test", "note-83"} <= set(words)
 
@@ -150,8 +150,8 @@ def test_the_row_shown() -> None:
 # ------------------------------------------------------------------------------------------ curves
 def _curves(test: float, **parts: float) -> dict[str, Any]:
     return {
-        part: {"average_precision_micro": figure, "recall": [0.0, 0.5, 1.0], "precision": [1.0, figure, 0.1]}
-        for part, figure in {"train": 0.9, "test": test, **parts}.items()
+        part: {"average_precision_micro": value, "recall": [0.0, 0.5, 1.0], "precision": [1.0, value, 0.1]}
+        for part, value in {"train": 0.9, "test": test, **parts}.items()
     }
 
 
@@ -167,10 +167,10 @@ def test_curves_are_drawn_the_same_whatever_the_order(tmp_path: Path, suffix: st
     assert (tmp_path / f"one{suffix}").read_bytes().startswith(MAGIC[suffix])
 
 
-def test_the_best_twelve_are_drawn_and_the_floor(tmp_path: Path) -> None:
-    """More lines than can be told apart: the best on test and the floor, and the title says of how many."""
+def test_the_best_twelve_are_drawn_and_the_baseline(tmp_path: Path) -> None:
+    """More lines than can be told apart: the best on test and the baseline, and the title says of how many."""
     lines = [Line(name=f"model-{i}", curves=_curves(i / 100)) for i in range(10, 40)]
-    lines.append(Line(name="prior", curves=_curves(0.01), floor=True))
+    lines.append(Line(name="prior", curves=_curves(0.01), baseline=True))
 
     plot_curves("toy", lines, tmp_path / "curves.svg")
 
@@ -222,12 +222,12 @@ def test_curves_from_the_command_line(board: Path) -> None:
 
     assert files[0] == files[1]
     words = _words(board / "one.svg")
-    figures = {
-        body["job"]["model"]: body["figures"]["test"]["average_precision_micro"]
+    found = {
+        body["job"]["model"]: body["metrics"]["test"]["average_precision_micro"]
         for body in (json.loads(path.read_text()) for path in (board / "runs" / "jobs").glob("*/record.json"))
     }
-    assert f"{figures['ridge']:.4f}  ridge · rfft" in words
-    assert f"{figures['prior']:.4f}  prior · rfft" in words
+    assert f"{found['ridge']:.4f}  ridge · rfft" in words
+    assert f"{found['prior']:.4f}  prior · rfft" in words
 
 
 def _without_curves(board: Path, models: set[str]) -> Ledger:
@@ -236,7 +236,7 @@ def _without_curves(board: Path, models: set[str]) -> Ledger:
     known = Ledger(board / "runs")
     for record in known.records():
         work = ledger.claim(record.id)
-        names = set(record.files) - ({"curves.json"} if record.job["model"] in models else set())
+        names = set(record.files) - ({"curves.json"} if record.job.model in models else set())
         for name in names:
             (work.path / name).write_bytes((known.jobs / record.id / name).read_bytes())
         ledger.commit(work, record, tuple(names))
@@ -252,7 +252,7 @@ def test_records_from_before_curves(board: Path, tmp_path: Path) -> None:
         assert "ridge · rfft has no curves" in ended.stderr
         assert (tmp_path / "curves.png").exists() == (code == 0)
         last = ended.stderr.splitlines()[-1]
-        assert ("delete" in last and "run again" in last) == (code == 2)
+        assert ("delete" in last and "again" in last) == (code == 2)
         (tmp_path / "curves.png").unlink(missing_ok=True)
         for path in sorted(ledger.root.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
@@ -277,12 +277,12 @@ def test_several_boards_need_a_name(board: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["data", "plot", "demo", "-o", "demo.pdf"], "demo.pdf: a figure is a .png or an .svg file"),
-        (["data", "plot", "demo", "-o", "demo"], "demo: a figure is a .png or an .svg file"),
+        (["data", "plot", "demo", "-o", "demo.pdf"], "demo.pdf: plots are .png or .svg files"),
+        (["data", "plot", "demo", "-o", "demo"], "demo: plots are .png or .svg files"),
         (["data", "plot", "demo"], "--output"),
         (["data", "plot", "dmeo", "-o", "demo.png"], "did you mean 'demo'?"),
         (["data", "plot", "demo", "-o", "file/demo.png"], "cannot write file/demo.png: "),
-        (["leaderboard", "--curves", "curves.png"], "no finished job in runs"),
+        (["leaderboard", "--curves", "curves.png"], "no finished jobs in runs"),
     ],
 )
 def test_wrong_words_get_one_line_and_exit_2(tmp_path: Path, words: list[str], error: str) -> None:
@@ -302,14 +302,14 @@ def test_a_wrong_type_of_curves_is_one_line(board: Path) -> None:
     ended = _mlbench("leaderboard", "demo-limit-60", "--curves", "curves.gif", cwd=board)
 
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "mlbench: curves.gif: a figure is a .png or an .svg file\n"
+    assert ended.stderr == "mlbench: curves.gif: plots are .png or .svg files\n"
 
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Matplotlib is an extra: without it one line says how to get it; nothing else imports it."""
     monkeypatch.setattr(plots.importlib.util, "find_spec", lambda name: None)
 
-    with pytest.raises(UsageError, match=r'figures need matplotlib: pip install "mlbench-suite\[plot\]"'):
+    with pytest.raises(UsageError, match=r'plots need matplotlib: pip install "mlbench-suite\[plot\]"'):
         check_file(tmp_path / "demo.png")
 
     code = "import sys, mlbench.cli.main; print([name for name in sys.modules if name.startswith('matplotlib')])"

@@ -1,4 +1,4 @@
-"""Real data sets, real plugins, against figures that others published or recomputed."""
+"""Real data sets, real plugins, against values that others published or recomputed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mlbench.execution.executors import InlineExecutor
-from mlbench.execution.plan import DatasetRequest, Request, plan
-from mlbench.execution.scheduler import drive
+from mlbench.api import run_jobs
+from mlbench.execution.plan import Request, plan
 from mlbench.plugins.catalog import discover
+from mlbench.plugins.datasets import DatasetRequest
 from mlbench.results.ledger import Ledger
 
 BEST_OF_FIVE = {"emotions": 0.72, "scene": 0.82, "yeast": 0.69, "medical": 0.76}
@@ -26,9 +26,9 @@ def test_the_floor_is_as_published(shared_data: Path, tmp_path: Path, name: str,
     """A constant scorer's test micro AP, to three digits."""
     asked = Request(datasets=(DatasetRequest(name=str(shared_data / "mulan" / name)),), models=("prior",))
 
-    (record,) = drive(plan(asked, discover()), InlineExecutor(), Ledger(tmp_path), threads=1)
+    (record,) = run_jobs(plan(asked, discover()), Ledger(tmp_path)).records
 
-    assert round(record.figures["test"]["average_precision_micro"] or 0.0, 3) == published
+    assert round(record.metrics["test"]["average_precision_micro"] or 0.0, 3) == published
 
 
 @pytest.mark.parametrize(("features", "low", "high"), [("rfft", 0.80, 1.0), ("raw", 0.134, 0.15)])
@@ -37,10 +37,10 @@ def test_ridge_on_the_stand_in(shared_data: Path, tmp_path: Path, features: str,
     name = str(shared_data / "mini-musicnet-standin")
     asked = Request(datasets=(DatasetRequest(name=name, features=(features,)),), models=("ridge",))
 
-    records = drive(plan(asked, discover()), InlineExecutor(), Ledger(tmp_path), threads=2)
+    records = run_jobs(plan(asked, discover()), Ledger(tmp_path)).records
 
     assert [record.status for record in records] == ["ok", "ok"]
-    assert low <= (records[0].figures["test"]["average_precision_micro"] or 0.0) <= high
+    assert low <= (records[0].metrics["test"]["average_precision_micro"] or 0.0) <= high
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 from itertools import pairwise
@@ -16,11 +17,11 @@ from helpers import record
 from report_ledger import BREAKERS, SCRIPT, nasty_ledger, put
 
 from mlbench.errors import LedgerError, UnknownName, UsageError
-from mlbench.execution.job import Budget
 from mlbench.reporting.report import write_report
 from mlbench.reporting.report.collect import Trial, best_so_far, collect
 from mlbench.reporting.report.markup import interval_bar, script_data, text
 from mlbench.results.ledger import Ledger
+from mlbench.results.schema import Budget, Record, Timings
 
 VOID = {"meta", "input", "link", "br", "hr", "img"}
 
@@ -105,7 +106,7 @@ def test_headings_go_down_step_by_step(page: Page) -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels))
     assert [t for _, t in page.find("h3")] == [
         "Leaderboard", "Precision and recall", "Labels", "Cost and quality", "Tuning", "Best parameters",
-        "Environment", "Do it again",
+        "Environment", "Reproduce",
     ]  # fmt: skip
 
 
@@ -162,12 +163,18 @@ def test_a_failed_row_says_why(page: Page) -> None:
 
 
 def test_made_up_data_are_called_so(tmp_path: Path) -> None:
-    """The warning of the board is on the page, before its table."""
+    """The warning of the data set is on the page, before its table, and its notes are below, all as text."""
     ledger = Ledger(tmp_path / "runs")
-    put(ledger, record(0.5, dataset="demo", id="a" * 32))
+    done = record(0.5, dataset="demo", id="a" * 32)
+    known = replace(done.dataset, warnings=("demo is <b>made up",), notes=("2 rows <i>repeat",))
+    put(ledger, replace(done, dataset=known))
+    put(ledger, replace(record(0.1, model="prior", dataset="demo", id="b" * 32), dataset=known))
+
     source = write_report(ledger, tmp_path / "site").read_text()
 
-    assert 0 < source.index("Warning: demo is made up") < source.index("<table")
+    assert 0 < source.index("Warning: demo is &lt;b&gt;made up.") < source.index("<table")
+    assert source.count("made up") == 1
+    assert source.index("<table") < source.index("Data: 2 rows &lt;i&gt;repeat.")
 
 
 def test_intervals_are_drawn_where_there_are_any() -> None:
@@ -189,14 +196,15 @@ def test_ranks_and_intervals_come_from_the_rows(
     def filled(records: Any) -> Any:
         sure = {"rank_low": "1", "rank_high": "3", "average_precision_micro_low": "0.4",
                 "average_precision_micro_high": "0.95"}  # fmt: skip
-        return [row | (sure if row["rank"] else {}) for row in plain(records)]
+        board = plain(records)
+        return replace(board, rows=tuple(row | (sure if row["rank"] else {}) for row in board.rows))
 
     monkeypatch.setattr(module, "leaderboard", filled)
     page = Page(write_report(ledger, tmp_path).read_text())
 
     assert [inside for a, inside in page.find("small") if a.get("class") == "ranks"] == ["1–3"] * 4
     named = [a["aria-label"] for a, _ in page.find("svg") if "aria-label" in a]
-    assert named == ["interval 0.4000 to 0.9500"] * 3  # the floor's is off the scale
+    assert named == ["interval 0.4000 to 0.9500"] * 3  # the baseline's is off the scale
 
 
 # ------------------------------------------------------------------------------------------- contents
@@ -219,11 +227,32 @@ def test_the_front_is_what_nothing_beats(tmp_path: Path) -> None:
     """A row is on the front unless another costs no more and is no worse; equal rows are both on it."""
     ledger = Ledger(tmp_path / "runs")
     for i, (cost, micro) in enumerate([(1, 0.5), (2, 0.4), (3, 0.6), (3, 0.6), (4, 0.6), (1, 0.4)]):
-        seconds = {"prepare_seconds": 0.0, "tune_seconds": float(cost), "fit_seconds": 0.0, "predict_seconds": 0.0}
+        seconds = Timings(prepare_seconds=0.0, tune_seconds=float(cost), fit_seconds=0.0, predict_seconds=0.0)
         put(ledger, record(micro, model=f"m{i}", id=f"{i:032x}", timings=seconds))
     (board,) = collect(ledger)
 
     assert {entry.row["model"] for entry in board.entries if entry.on_front} == {"m0", "m2", "m3"}
+
+
+def _tuned(loss: float, **more: Any) -> Record:
+    done = record(0.5, budget=Budget(metric="label_ranking_loss"), **more)
+    return replace(done, metrics={**done.metrics, "test": {**done.metrics["test"], "label_ranking_loss": loss}})
+
+
+def test_the_front_and_the_board_are_of_the_tuned_metric(tmp_path: Path) -> None:
+    """Where less is better the front is of those that are cheap and low, and the table shows the metric first."""
+    ledger = Ledger(tmp_path / "runs")
+    for i, (cost, loss) in enumerate([(1, 0.5), (2, 0.6), (3, 0.4)]):
+        seconds = Timings(prepare_seconds=0.0, tune_seconds=float(cost), fit_seconds=0.0, predict_seconds=0.0)
+        put(ledger, _tuned(loss, model=f"m{i}", id=f"{i:032x}", timings=seconds))
+
+    (board,) = collect(ledger)
+    page = Page(write_report(ledger, tmp_path / "site").read_text())
+
+    assert [entry.row["model"] for entry in board.entries] == ["m2", "m0", "m1"]
+    assert {entry.row["model"] for entry in board.entries if entry.on_front} == {"m0", "m2"}
+    assert [inside.strip(" ▴▾") for _, inside in page.find("th")][3] == "label_ranking_loss ↓"
+    assert any("ranked by label_ranking_loss on test" in inside for _, inside in page.find("caption"))
 
 
 def test_best_so_far() -> None:
@@ -248,16 +277,15 @@ def test_the_command_makes_the_same_jobs(tmp_path: Path) -> None:
     (lines,) = board.commands
     command = " ".join(lines)
     assert command == (
-        "mlbench run demo-limit-60 -m prior -f rfft --n-trials 2 --timeout 3600s --trial-timeout 300s "
+        "mlbench run demo --limit 60 -m prior -f rfft --n-trials 2 --timeout 3600s --trial-timeout 300s "
         "--memory-limit 8G --metric average_precision_micro --refit auto --device cpu --seed 0 --seed 3"
     )
-    words = [*command.replace("demo-limit-60", "demo").split()[1:], "--limit", "60"]
-    subprocess.run([*run, *words], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([*run, *command.split()[1:]], cwd=tmp_path, check=True, capture_output=True)
     assert sorted(path.name for path in (tmp_path / "runs" / "jobs").iterdir()) == before
 
 
 def test_models_with_other_features_get_a_command_of_their_own(tmp_path: Path) -> None:
-    """One command for each set of features and seeds; names are quoted for the shell; the floor's come first."""
+    """One command for each set of features and seeds; names are quoted for the shell; the baseline's come first."""
     ledger = Ledger(tmp_path / "runs")
     rows = [("a", "raw", 0), ("a", "rfft", 0), ("b", "raw", 0), ("b", "rfft", 0), ("c; rm", "raw", 1)]
     rows += [("prior", "rfft", 0)]
@@ -277,12 +305,12 @@ def test_same_ledger_same_bytes(ledger: Ledger, index: Path, tmp_path: Path) -> 
 
 
 def test_boards_of_one_data_set_are_told_apart(tmp_path: Path) -> None:
-    """Two budgets are two boards, with the budget in their titles; asking for a data set leaves others out."""
+    """Two budgets are two boards, the smaller first, with it in their titles; a data set that is named is alone."""
     ledger = Ledger(tmp_path / "runs")
     for i, (dataset, n_trials) in enumerate([("toy", 5), ("toy", 20), ("other", 20)]):
         put(ledger, record(0.5, dataset=dataset, budget=Budget(n_trials=n_trials), id=f"{i:032x}"))
 
-    assert [board.title.split(",")[0] for board in collect(ledger)] == ["other", "toy (20 trials", "toy (5 trials"]
+    assert [board.title.split(",")[0] for board in collect(ledger)] == ["other", "toy (5 trials", "toy (20 trials"]
     assert [board.dataset for board in collect(ledger, ["other"])] == ["other"]
 
 
@@ -293,7 +321,7 @@ def test_jobs_without_curves_are_named(tmp_path: Path) -> None:
     put(ledger, record(0.6, model="old", id="b" * 32), curves=())
     source = write_report(ledger, tmp_path / "site").read_text()
 
-    assert "Without curves, older than they are: old · raw." in source
+    assert "No curves, because an older mlbench ran them: old · raw." in source
 
 
 def test_only_failures_make_a_page(tmp_path: Path) -> None:
@@ -309,7 +337,7 @@ def test_only_failures_make_a_page(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------ bad input
 def test_what_cannot_be_reported_is_one_clear_error(ledger: Ledger, tmp_path: Path) -> None:
     """No job, no such data set, a folder that is none."""
-    with pytest.raises(UsageError, match=r"no finished job in .*: start with"):
+    with pytest.raises(UsageError, match=r"no finished jobs in .*: start with"):
         write_report(Ledger(tmp_path / "runs"), tmp_path / "site")
     with pytest.raises(UnknownName, match="did you mean 'toy'"):
         write_report(ledger, tmp_path / "site", ["toi"])
@@ -327,7 +355,7 @@ def test_a_damaged_file_is_named(name: str, tmp_path: Path) -> None:
     path = ledger.jobs / ("a" * 32) / name
     path.write_text(path.read_text().replace("5", "6"))
 
-    with pytest.raises(LedgerError, match=rf"{name}: its checksum does not fit: delete .* and run again"):
+    with pytest.raises(LedgerError, match=rf"{name}: wrong checksum: delete .* and run again"):
         collect(ledger)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ from sklearn import metrics
 
 from mlbench.data.dataset import Dataset
 from mlbench.errors import UnknownName, UsageError
-from mlbench.evaluation.dataset_finder import Finder
+from mlbench.evaluation.dataset_finder import DatasetFinder
 from mlbench.evaluation.rescoring import Scored, find_metric, rescore
 from mlbench.metrics import DIRECTIONS
 from mlbench.plugins.catalog import discover
 from mlbench.plugins.demo import load_demo
-from mlbench.results.ledger import Ledger, Record
+from mlbench.results.ledger import Ledger
+from mlbench.results.schema import Record
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,12 @@ def demo() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def finder() -> Finder:
+def finder() -> DatasetFinder:
     """Finds the demo by its name."""
-    return Finder(discover(), [], lambda *progress: None)
+    return DatasetFinder(discover(), [], lambda *progress: None)
 
 
-def _scored(finished: Path, finder: Finder, name: str) -> dict[tuple[str, int], Scored]:
+def _scored(finished: Path, finder: DatasetFinder, name: str) -> dict[tuple[str, int], Scored]:
     ledger = Ledger(finished / "runs")
     rows = rescore(find_metric(name), list(ledger.records()), ledger, finder, lambda line: None)
     return {(row.model, row.seed): row for row in rows}
@@ -53,14 +55,14 @@ def _ok(finished: Path) -> list[Record]:
     ],
 )
 def test_a_metric_of_scikit_learn(
-    finished: Path, demo: Dataset, finder: Finder, name: str, function: object, on_scores: bool
+    finished: Path, demo: Dataset, finder: DatasetFinder, name: str, function: object, on_scores: bool
 ) -> None:
     """It is called with the scores, or with the decisions at the record's threshold, on valid and test."""
     rows = _scored(finished, finder, name)
 
     assert len(rows) == 4
     for record in _ok(finished):
-        row = rows[record.job["model"], record.job["seed"]]
+        row = rows[record.job.model, record.job.seed]
         for part, split, value in (("valid", demo.valid, row.valid), ("test", demo.test, row.test)):
             path = finished / "runs" / "jobs" / record.id / f"scores-{part}.npy"
             scores = np.load(path, allow_pickle=False)
@@ -70,23 +72,23 @@ def test_a_metric_of_scikit_learn(
 
 
 @pytest.mark.parametrize("name", DIRECTIONS)
-def test_our_own_figures(finished: Path, finder: Finder, name: str) -> None:
+def test_our_own_figures(finished: Path, finder: DatasetFinder, name: str) -> None:
     """They are those of the record, and those that its scores give."""
     metric = find_metric(name)
     ledger = Ledger(finished / "runs")
-    fresh = [Record(**{**vars(record), "figures": {"valid": {}, "test": {}}}) for record in _ok(finished)]
+    fresh = [replace(record, metrics={"valid": {}, "test": {}}) for record in _ok(finished)]
     computed = {(r.model, r.seed): r for r in rescore(metric, fresh, ledger, finder, lambda line: None)}
 
     rows = _scored(finished, finder, name)
 
     assert rows == computed
     for record in _ok(finished):
-        row = rows[record.job["model"], record.job["seed"]]
-        assert (row.valid, row.test) == (record.figures["valid"][name], record.figures["test"][name])
+        row = rows[record.job.model, record.job.seed]
+        assert (row.valid, row.test) == (record.metrics["valid"][name], record.metrics["test"][name])
 
 
 @pytest.mark.parametrize(("name", "sign"), [("f1_macro", -1), ("hamming_loss", 1), ("zero_one_loss", 1)])
-def test_best_first(finished: Path, finder: Finder, name: str, sign: int) -> None:
+def test_best_first(finished: Path, finder: DatasetFinder, name: str, sign: int) -> None:
     """What is to be minimised is sorted the other way round."""
     values = [row.test for row in _scored(finished, finder, name).values()]
 
@@ -98,7 +100,7 @@ def test_the_command(finished: Path) -> None:
     code, out, err = call("score", "--metric", "label_ranking_loss", "--runs", finished / "runs", "demo-limit-60")
 
     assert code == 0
-    assert err == "breaks · rfft on demo-limit-60: left out: failed\n"
+    assert err == "breaks · rfft on demo-limit-60: skipped: failed\n"
     title, header, *rows = out.splitlines()
     assert title.strip() == "demo-limit-60 (--n-trials 3)"
     assert header.split("  ")[0] == "Model"
@@ -136,7 +138,7 @@ def test_probabilities_by_another_name(monkeypatch: pytest.MonkeyPatch, name: st
 
 
 @pytest.mark.parametrize("name", ["f1_score", "confusion_matrix", "classification_report", "roc_curve"])
-def test_a_metric_that_does_not_fit(finished: Path, finder: Finder, name: str) -> None:
+def test_a_metric_that_does_not_fit(finished: Path, finder: DatasetFinder, name: str) -> None:
     """What gives no single number of multi-label data is one line."""
     with pytest.raises(UsageError, match=f"--metric {name} cannot be computed on demo"):
         _scored(finished, finder, name)
@@ -159,4 +161,4 @@ def test_damaged_scores_are_not_scored(finished: Path, tmp_path: Path) -> None:
     code, _, err = call("score", "--metric", "ndcg_score", "--runs", tmp_path / "runs")
 
     assert code == 2
-    assert "scores-test.npy: its checksum does not fit" in err
+    assert "scores-test.npy: wrong checksum" in err

@@ -36,7 +36,7 @@ def fit(train, params, context):
         time.sleep(0.012)
         if context.valid is not None:
             context.report(step, weight * min(step, 12) / 12 * context.valid.Y + noise)
-    context.keep["weight"] = weight
+    context.refit_state["weight"] = weight
     W = np.random.default_rng(0).normal(size=(train.X.shape[1], train.Y.shape[1]))
     return lambda X: np.asarray(X @ W * weight, dtype=np.float64) + train.Y.mean(axis=0)
 

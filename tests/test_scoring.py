@@ -35,11 +35,11 @@ def test_floats_pass_as_they_are(dtype: type) -> None:
         (None, r"scores are a NoneType, expected a numpy array of shape \(3, 2\)"),
         (GOOD.tolist(), "scores are a list"),
         (sp.csr_matrix(GOOD), "scores are a csr_matrix"),
-        (GOOD.astype(int), "scores are of type int64, expected floats"),
-        (GOOD > 1, "scores are of type bool, expected floats"),
-        (GOOD.astype(str), "scores are of type <U32, expected floats"),
-        (GOOD.astype(object), "scores are of type object, expected floats"),
-        (GOOD + 1j, "scores are of type complex128, expected floats"),
+        (GOOD.astype(int), "scores have type int64, expected floats"),
+        (GOOD > 1, "scores have type bool, expected floats"),
+        (GOOD.astype(str), "scores have type <U32, expected floats"),
+        (GOOD.astype(object), "scores have type object, expected floats"),
+        (GOOD + 1j, "scores have type complex128, expected floats"),
         (GOOD[:2], r"scores have shape \(2, 2\), expected \(3, 2\)"),
         (GOOD.T, r"scores have shape \(2, 3\), expected \(3, 2\)"),
         (GOOD[:, :1], r"scores have shape \(3, 1\), expected \(3, 2\)"),
@@ -102,18 +102,32 @@ def test_precision_is_kept(given: type, wanted: type) -> None:
 
 
 def test_a_later_block_does_not_lose_precision() -> None:
-    """Scores that are float64 only in a later block are refused or kept, never silently rounded."""
-    n = ROWS_PER_BLOCK + 1
-    value = 1 + 2**-40
+    """Scores that are float64 only in a later block are kept to the last digit, and so are those before them."""
+    # Of type float64, as NumPy rounds a plain float to float32 before it compares the two.
+    first, last = np.float64(np.float32(0.1)), np.float64(1 + 2**-40)
 
     def scorer(X: np.ndarray) -> np.ndarray:
-        return np.full((len(X), 1), value, dtype=np.float64 if len(X) == 1 else np.float32)
+        return np.full((len(X), 1), last) if len(X) == 1 else np.full((len(X), 1), first, dtype=np.float32)
 
-    try:
-        scores = score_rows(scorer, np.zeros((n, 1), dtype=np.float32), 1)
-    except InvalidScores:
-        return
-    assert scores[-1, 0] == value
+    scores = score_rows(scorer, np.zeros((ROWS_PER_BLOCK + 1, 1), dtype=np.float32), 1)
+
+    assert scores.dtype == np.float64
+    assert scores[-1, 0] == last
+    assert (scores[:-1, 0] == first).all()
+
+
+def test_a_later_block_of_less_precision_loses_nothing() -> None:
+    """Scores stay float64 where only later blocks are float32."""
+    value = np.float64(1 + 2**-40)
+
+    def scorer(X: np.ndarray) -> np.ndarray:
+        return np.full((len(X), 1), 0.5, dtype=np.float32) if len(X) == 1 else np.full((len(X), 1), value)
+
+    scores = score_rows(scorer, np.zeros((ROWS_PER_BLOCK + 1, 1), dtype=np.float32), 1)
+
+    assert scores.dtype == np.float64
+    assert (scores[:-1, 0] == value).all()
+    assert scores[-1, 0] == 0.5
 
 
 def test_a_scorer_may_reuse_its_buffer() -> None:

@@ -128,6 +128,6 @@ def test_each_context_keeps_its_own() -> None:
     """What one trial keeps is not seen by another."""
     first, second = FitContext(seed=0), FitContext(seed=0)
 
-    first.keep["round"] = 3
+    first.refit_state["round"] = 3
 
-    assert second.keep == {}
+    assert second.refit_state == {}

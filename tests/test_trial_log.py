@@ -21,7 +21,7 @@ JSON = st.recursive(
 )
 LINES = [
     TrialRecord(number=0, state="COMPLETE", value=0.5, params={"x": 1e-5, "kind": "ä\n\u2028"}),
-    TrialRecord(number=1, state="PRUNED", steps=((1, 0.25), (2, 0.5)), best_step=2, keep={"rounds": [1, 2]}),
+    TrialRecord(number=1, state="PRUNED", steps=((1, 0.25), (2, 0.5)), best_step=2, refit_state={"rounds": [1, 2]}),
     TrialRecord(number=2, state="FAIL", status="timeout", error="late"),
 ]
 
@@ -48,7 +48,7 @@ def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
 @given(st.dictionaries(st.text(), JSON), st.lists(st.tuples(st.integers(1, 99), st.floats(allow_nan=False))), st.text())
 def test_lines_come_back(params: dict[str, object], steps: list[tuple[int, float]], error: str) -> None:
     """What is appended is read again, to the last digit of each float."""
-    line = TrialRecord(number=3, state="FAIL", params=params, keep=params, steps=tuple(steps), error=error)
+    line = TrialRecord(number=3, state="FAIL", params=params, refit_state=params, steps=tuple(steps), error=error)
     with TemporaryDirectory() as folder:
         log = TrialLog(Path(folder) / "study.jsonl")
         log.append(LINES[0])

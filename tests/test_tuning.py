@@ -14,10 +14,12 @@ from helpers import job_data, random_dataset
 
 from mlbench.data.cache import JobData
 from mlbench.errors import InvalidScores, PluginError, TrialPruned
-from mlbench.execution.tuning import Settings, best_trial, classify, n_trials, params_of, tune
-from mlbench.metrics import DIRECTIONS, figure
+from mlbench.execution.failures import classify
+from mlbench.execution.tuning import n_trials, params_of, tune
+from mlbench.metrics import DIRECTIONS, metric_value
 from mlbench.plugins.specs import FitContext, ModelSpec
-from mlbench.results.trial_log import TrialLog, TrialRecord
+from mlbench.results.schema import Budget
+from mlbench.results.trial_log import TrialLog, TrialRecord, best_trial
 
 DATA = job_data(random_dataset())
 TRUTH = DATA.valid.Y.astype(float)
@@ -48,7 +50,7 @@ def _fit(train: Any, params: dict[str, Any], context: FitContext) -> Any:
     good = 1 - abs(x - 0.6)
     for step in range(1, 15):
         context.report(step, _quality(3 * good * step / 14)(None))
-    context.keep["x"] = x
+    context.refit_state["x"] = x
     return _quality(3 * good)
 
 
@@ -69,9 +71,9 @@ def _tune(
     calls: dict[str, Any] = {
         "on_trial": lambda number: None, "on_best": lambda number, scores, scorer: 0.0, "prepared": None, **more
     }  # fmt: skip
-    settings = Settings(n_trials=n, metric=metric, seed=seed, trial_seconds=60.0, deadline=time.monotonic() + seconds)
+    budget = Budget(n_trials=n, metric=metric, trial_timeout=60.0)
     context = FitContext(seed=seed, valid=data.valid)
-    tune(spec or _spec(), data, context, settings, log, **calls)
+    tune(spec or _spec(), data, context, budget, log, deadline=time.monotonic() + seconds, **calls)
     return [replace(line, fit_seconds=0.0, predict_seconds=0.0, seconds=0.0) for line in log.read()]
 
 
@@ -263,7 +265,7 @@ class _StrangeError(Exception):
         (lambda: None, "failed", "TypeError"),
         (lambda: lambda X: [[0.0] * 3] * len(X), "invalid_scores", "scores are a list"),
         (lambda: lambda X: np.zeros((len(X), 4)), "invalid_scores", r"scores have shape (20, 4), expected (20, 3)"),
-        (lambda: lambda X: np.zeros((len(X), 3), int), "invalid_scores", "scores are of type int64"),
+        (lambda: lambda X: np.zeros((len(X), 3), int), "invalid_scores", "scores have type int64"),
         (lambda: lambda X: np.full((len(X), 3), np.nan), "invalid_scores", "60 scores are NaN or infinite"),
         (lambda: lambda X: np.full((len(X), 3), np.inf), "invalid_scores", "60 scores are NaN or infinite"),
         (lambda: lambda X: 1 / 0, "failed", "ZeroDivisionError"),
@@ -295,8 +297,8 @@ def test_a_misdeed_costs_one_trial(log: TrialLog, deed: Any, status: str, error:
         lambda context: context.report(1, [[0.0] * 3] * 20),
         lambda context: context.report("first", TRUTH),
         lambda context: context.report(-1, TRUTH),
-        lambda context: context.keep.update(rounds=np.int64(3)),
-        lambda context: context.keep.update(model=object()),
+        lambda context: context.refit_state.update(rounds=np.int64(3)),
+        lambda context: context.refit_state.update(model=object()),
     ],
     ids=["labels", "rows", "infinite", "a list", "step", "negative step", "numpy", "object"],
 )
@@ -407,8 +409,8 @@ def test_best_step_is_the_best_that_covers_all_labels(log: TrialLog, metric: str
 
     assert line.best_step == 3
     assert [step for step, _ in line.steps] == [1, 2, 3, 4, 5]
-    assert dict(line.steps)[3] == figure(metric, DATA.valid.Y, _quality(2.0)(None))
-    assert dict(line.steps)[1] == figure(metric, DATA.valid.Y[:, :1], TRUTH[:, :1])
+    assert dict(line.steps)[3] == metric_value(metric, DATA.valid.Y, _quality(2.0)(None))
+    assert dict(line.steps)[1] == metric_value(metric, DATA.valid.Y[:, :1], TRUTH[:, :1])
     sign = 1 if metric == "average_precision_micro" else -1
     assert told[:5] == [sign * value for _, value in line.steps]
     assert np.isnan(told[5])
@@ -432,7 +434,7 @@ def test_a_step_that_is_reported_twice_counts_once(log: TrialLog) -> None:
 
     (line,) = _tune(log, _spec(fit=fit), n=1)
 
-    assert line.steps == ((1, figure("average_precision_micro", DATA.valid.Y, _quality(1.0)(None))),)
+    assert line.steps == ((1, metric_value("average_precision_micro", DATA.valid.Y, _quality(1.0)(None))),)
 
 
 @pytest.mark.parametrize("step", [np.int64(3), np.int32(3), 3])
@@ -454,12 +456,12 @@ def test_what_a_trial_keeps_is_logged(log: TrialLog) -> None:
     """Each trial starts with nothing kept, and what it keeps is in its line."""
 
     def fit(train: Any, params: dict[str, Any], context: FitContext) -> Any:
-        assert context.keep == {}
-        context.keep["rounds"] = [params["depth"]]
+        assert context.refit_state == {}
+        context.refit_state["rounds"] = [params["depth"]]
         return _quality(1.0)
 
     for line in _tune(log, _spec(fit=fit), n=3):
-        assert line.keep == {"rounds": [line.params["depth"]]}
+        assert line.refit_state == {"rounds": [line.params["depth"]]}
 
 
 # ------------------------------------------------------------------------------------------ the winner
@@ -493,7 +495,7 @@ def test_on_best_is_told_each_new_best_before_it_is_logged(log: TrialLog, metric
     told = []
 
     def on_best(number: int, scores: np.ndarray, scorer: Any) -> float:
-        told.append((number, figure(metric, DATA.valid.Y, scores), len(log.read())))
+        told.append((number, metric_value(metric, DATA.valid.Y, scores), len(log.read())))
         return 1.5
 
     _tune(log, n=10, metric=metric, on_best=on_best)
@@ -513,8 +515,8 @@ def test_values_are_figures_of_valid(log: TrialLog) -> None:
     (line,) = _tune(log, _spec(fit=lambda *_: _quality(1.0)), n=1, metric="f1_macro")
     scores = _quality(1.0)(None)
 
-    assert line.value == figure("f1_macro", DATA.valid.Y, scores)
-    assert line.average_precision_micro == figure("average_precision_micro", DATA.valid.Y, scores)
+    assert line.value == metric_value("f1_macro", DATA.valid.Y, scores)
+    assert line.average_precision_micro == metric_value("average_precision_micro", DATA.valid.Y, scores)
 
 
 def test_defaults_outside_of_the_range_end_the_job(log: TrialLog) -> None:
@@ -522,7 +524,7 @@ def test_defaults_outside_of_the_range_end_the_job(log: TrialLog) -> None:
     spec = _spec(suggest=lambda trial: {"x": trial.suggest_float("x", 0, 1)}, defaults={"x": 5.0})
     with (
         pytest.warns(UserWarning, match="out of range"),
-        pytest.raises(PluginError, match="defaults are outside of what suggest asks for"),
+        pytest.raises(PluginError, match="defaults are outside the range of suggest"),
     ):
         _tune(log, spec)
     assert log.read() == []
@@ -535,6 +537,6 @@ def test_a_default_that_nobody_asks_for_ends_the_job(log: TrialLog) -> None:
         defaults={"rtae": 0.5},
         fit=lambda train, params, context: pytest.fail("fitted"),
     )
-    with pytest.raises(PluginError, match="defaults has rtae, which suggest does not ask for"):
+    with pytest.raises(PluginError, match="rtae"):
         _tune(log, spec)
     assert log.read() == []

@@ -15,7 +15,7 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
-from mlbench.evaluation.tuning_report import at_edge, expected_best, tuning_audit
+from mlbench.evaluation.tuning_report import at_edge, expected_best, tuning_report
 from mlbench.results.trial_log import TrialRecord
 
 
@@ -62,5 +62,5 @@ def test_pruned_trials_count_with_their_last_report() -> None:
         TrialRecord(number=2, state="FAIL"),
         TrialRecord(number=3, state="PRUNED"),
     ]
-    assert tuning_audit(lines, lines[0], "average_precision_micro")["expected_best"] == pytest.approx([0.4, 0.5])
-    assert tuning_audit(lines, None, "hamming_loss")["expected_best"] == pytest.approx([0.4, 0.3])
+    assert tuning_report(lines, lines[0], "average_precision_micro").expected_best == pytest.approx([0.4, 0.5])
+    assert tuning_report(lines, None, "hamming_loss").expected_best == pytest.approx([0.4, 0.3])

@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from mlbench.reporting.leaderboard import COLUMNS, Row, from_csv, leaderboard, to_csv
-from mlbench.reporting.views import ABSENT, HEADER, cells, escape_markdown, footnotes, to_html, to_markdown
+from mlbench.reporting.board import COLUMNS, Board, leaderboard
+from mlbench.reporting.board_csv import from_csv, to_csv
+from mlbench.reporting.views import (
+    ABSENT,
+    cells,
+    escape_markdown,
+    footnotes,
+    header_of,
+    to_html,
+    to_markdown,
+)
+from mlbench.results.schema import Timings
 
 HOSTILE = [
     "a|b", "[x](javascript:alert(1))", "![x](http://x.y/z.png)", "<script>alert(1)</script>", "<b>", "`code`", "*a*",
@@ -29,8 +39,9 @@ BOARD = leaderboard([
 ])  # fmt: skip
 
 
-def _board(**more: str) -> list[Row]:
-    return [{**BOARD[0], **more}, *BOARD[1:]]
+def _board(**more: str) -> Board:
+    """The board with other cells in its first row."""
+    return Board(rows=({**BOARD.rows[0], **more}, *BOARD.rows[1:]))
 
 
 def _plain(token: Token) -> str:
@@ -78,7 +89,7 @@ def test_markdown_shows_the_rows() -> None:
     table, notes = _rendered(to_markdown(BOARD))
 
     assert table == [
-        list(HEADER),
+        list(header_of(BOARD)),
         ["1", "ridge", "raw", "0.5123", "0.2500", "0.7500", "20", "6 s", "4 s", "100 MB", "ok"],
         ["2", "prior", "raw", "0.2500", "0.1250", "0.7500", "20", "6 s", "4 s", ABSENT, "ok"],
         [ABSENT, "slow", "raw", ABSENT, ABSENT, ABSENT, "20", "6 s", "4 s", "100 MB", "timeout"],
@@ -87,13 +98,15 @@ def test_markdown_shows_the_rows() -> None:
 
 
 def test_footnotes_answer_what_a_reader_asks() -> None:
-    """Sizes, labels scored, floor, budget, fingerprint, version and errors stand below the table."""
+    """Sizes, labels scored, baseline, metric, budget, fingerprint, version and errors stand below the table."""
     text = "\n".join(footnotes(BOARD))
 
     for piece in (
-        "toy: 40 rows to train, 20 to tune, 20 to test; 3 labels, 2 of them with a positive in test",
-        "Floor (prior): micro AP 0.2500.",
-        "Budget: up to 20 trials a model, tuned on valid, scored once on test; 1 seed.",
+        "toy: 40 rows to train, 20 to tune, 20 to test; 3 labels, of which 2 have a positive in test: "
+        "macro AP is the mean over these.",
+        "Baseline (prior): micro AP 0.2500.",
+        "Tuned on the validation split by micro AP, scored once on test and ranked by it; 1 seed.",
+        "Budget of a model: 20 trials, 10 min of tuning, 5 min a trial, 8 GiB.",
         "d" * 64,
         "mlbench 0.1.0",
         "slow (raw): no trial finished within --timeout 3s",
@@ -102,33 +115,35 @@ def test_footnotes_answer_what_a_reader_asks() -> None:
 
 
 def test_footnotes_of_groups_and_seeds() -> None:
-    """Groups of test are mentioned where there are some; trials are counted for each seed."""
-    rows = leaderboard([record(0.5, seed=seed) for seed in (0, 1)])
+    """Groups of test are mentioned where there are some, and so is that they are too few for intervals."""
+    (row,) = leaderboard([record(0.5, seed=seed) for seed in (0, 1)]).rows
 
-    text = "\n".join(footnotes([{**rows[0], "n_groups": "7"}]))
+    text = "\n".join(footnotes(Board(rows=({**row, "n_groups": "7"},))))
 
+    few = "There are no intervals, and any order may be chance: test has 7 groups, fewer than 10."
     assert "20 to test in 7 groups;" in text
-    assert "No intervals, and any order may be chance: 7 groups of test are fewer than 10." in text
-    assert "No intervals" not in "\n".join(footnotes(rows))
-    assert "Budget: up to 20 trials a model, tuned on valid, scored once on test; 2 seeds." in text
-    assert "Floor" not in text
+    assert few in text
+    assert "no intervals" not in "\n".join(footnotes(Board(rows=(row,))))
+    assert "scored once on test and ranked by it; 2 seeds." in text
+    assert "Budget of a model: 20 trials," in text
+    assert "Baseline" not in text
 
 
 def test_footnotes_name_what_ran_out_of_time() -> None:
     """A model that the time ended before all its trials is named, with the time, unless there was nothing to tune."""
-    rows = leaderboard([
+    board = leaderboard([
         record(0.5, seed=0), record(0.5, seed=1),
-        record(0.4, model="slow", seed=0), record(0.4, model="slow", seed=1, n_trials=7),
-        record(0.3, model="fixed", n_trials=1, best_params={}),
+        record(0.4, model="slow", seed=0), record(0.4, model="slow", seed=1, n_trials=7, n_trials_timed_out=2),
+        record(0.3, model="fixed", n_trials=1, n_trials_asked=1, best_params={}),
         record(None, model="bad", status="failed", error="why", n_trials=2),
     ])  # fmt: skip
 
-    notes = footnotes(rows)
-    assert "slow (raw): the time was over after 27 of 40 trials: --timeout 600s" in notes
-    assert [note for note in notes if "fixed" in note] == []
-    assert "bad (raw): why" in notes
-    assert not any("Budget" in note for note in footnotes(leaderboard([record(None, status="killed", n_trials=0)])))
-    assert not any("the time was over" in note for note in footnotes(BOARD))
+    notes = footnotes(board)
+    assert "slow (raw): timed out after 27 of 40 trials (--timeout 600s)." in notes
+    assert "slow (raw): 2 of 40 trials cut by --trial-timeout 300s." in notes
+    assert [note for note in notes if "fixed" in note or "ridge" in note] == []
+    assert [note for note in notes if "bad" in note] == ["bad (raw): why"]
+    assert not any("timed out after" in note for note in footnotes(BOARD))
 
 
 def test_rows_of_different_seeds_are_not_called_alike() -> None:
@@ -137,14 +152,16 @@ def test_rows_of_different_seeds_are_not_called_alike() -> None:
 
     text = "\n".join(footnotes(leaderboard([*seeds, record(0.4, model="other")])))
 
-    assert "scored once on test; 1 to 4 seeds." in text
+    assert "scored once on test and ranked by it; 1 to 4 seeds." in text
 
 
 def test_an_empty_board() -> None:
     """No rows give a table without rows and no footnotes."""
-    assert footnotes([]) == []
-    assert len(to_markdown([]).splitlines()) == 3
-    assert "<tbody>\n\n</tbody>" in to_html([])
+    empty = Board(rows=())
+
+    assert footnotes(empty) == []
+    assert len(to_markdown(empty).splitlines()) == 3
+    assert "<tbody>\n\n</tbody>" in to_html(empty)
 
 
 @pytest.mark.parametrize(
@@ -156,17 +173,17 @@ def test_an_empty_board() -> None:
 )  # fmt: skip
 def test_durations_for_people(seconds: float, shown: str) -> None:
     """Durations are short, and never lose what matters."""
-    (row,) = leaderboard([record(0.5, timings={"predict_seconds": seconds})])
+    board = leaderboard([record(0.5, timings=Timings(predict_seconds=seconds))])
 
-    assert cells(row)[8] == shown
+    assert cells(board, board.rows[0])[8] == shown
 
 
 @pytest.mark.parametrize("seconds", [59.7, 9.96, 3599.7, 119.6])
 def test_durations_are_rounded_before_they_are_split(seconds: float) -> None:
     """Rounding never shows 60 s, 1e+01 s or 60 min."""
-    (row,) = leaderboard([record(0.5, timings={"predict_seconds": seconds})])
+    board = leaderboard([record(0.5, timings=Timings(predict_seconds=seconds))])
 
-    shown = cells(row)[8]
+    shown = cells(board, board.rows[0])[8]
     assert shown in {"1 min 00 s", "10 s", "1 h 00 min", "2 min 00 s"}
 
 
@@ -177,20 +194,20 @@ def test_durations_are_rounded_before_they_are_split(seconds: float) -> None:
 )
 def test_markdown_is_made_from_the_csv_alone(value: str, column: str) -> None:
     """Markdown and HTML of the CSV's text are those of the rows, whatever the names and errors are."""
-    rows = _board(**{column: value})
-    back = from_csv(to_csv(rows))
+    board = _board(**{column: value})
+    back = from_csv(to_csv(board))
 
-    assert to_markdown(back) == to_markdown(rows)
-    assert to_html(back) == to_html(rows)
+    assert to_markdown(back) == to_markdown(board)
+    assert to_html(back) == to_html(board)
 
 
 def test_views_look_at_nothing_but_the_rows_of_the_csv() -> None:
     """A row of the CSV, which is text in each of its columns, is all that is needed."""
-    (row, *_) = from_csv(to_csv(BOARD))
+    (row, *_) = from_csv(to_csv(BOARD)).rows
 
     assert tuple(row) == COLUMNS
     assert all(isinstance(value, str) for value in row.values())
-    assert to_markdown([row])
+    assert to_markdown(Board(rows=(row,)))
 
 
 # -------------------------------------------------------------------------------------------- escaping
@@ -198,20 +215,20 @@ def test_views_look_at_nothing_but_the_rows_of_the_csv() -> None:
 @pytest.mark.parametrize("column", ["model", "features", "status"])
 def test_hostile_cells_are_shown_as_they_are(value: str, column: str) -> None:
     """Rendered, a cell shows its text and nothing else: no link, no tag, no emphasis, no further cell."""
-    rows = _board(**{column: value})
+    board = _board(**{column: value})
 
-    table, _ = _rendered(to_markdown(rows))
+    table, _ = _rendered(to_markdown(board))
 
-    assert table[1] == list(cells(rows[0]))
+    assert table[1] == list(cells(board, board.rows[0]))
     assert [len(row) for row in table] == [11] * 4
 
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_hostile_errors_are_shown_as_they_are(value: str) -> None:
     """Rendered, a footnote shows the error's text and nothing else."""
-    rows = _board(error=value)
+    board = _board(error=value)
 
-    assert _rendered(to_markdown(rows))[1] == footnotes(rows)
+    assert _rendered(to_markdown(board))[1] == footnotes(board)
 
 
 @pytest.mark.parametrize("address", ["https://evil.example", "http://evil.example", "www.evil.example"])

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import order
+from helpers import request
 
 from mlbench.execution import supervisor as supervise
 from mlbench.execution.process import Ending
-from mlbench.execution.supervisor import Limits
-from mlbench.execution.worker import SO_FAR, Order, Outcome, read_outcome, with_earlier, write_outcome
+from mlbench.execution.worker_request import WorkerRequest
+from mlbench.results.outcome import SO_FAR, Outcome, read_outcome, with_earlier, write_outcome
 from mlbench.results.trial_log import TrialLog
 
 
@@ -63,7 +63,7 @@ def test_a_job_that_dies_keeps_what_is_known_of_it(tmp_path: Path, monkeypatch: 
     ending = Ending(kind="signal", code=9, last={"phase": "trial", "number": 7})
     monkeypatch.setattr(supervise, "_one_process", lambda *_: ending)
 
-    outcome = supervise.supervise(order(tmp_path), Limits(timeout=1, trial_timeout=1))
+    outcome = supervise.supervise(request(tmp_path, timeout=1, trial_timeout=1))
 
     assert outcome.status == "killed"
     assert (outcome.peak_memory_mb, outcome.environment["versions"]) == (900.0, {"xgboost": "1"})
@@ -77,9 +77,9 @@ def test_time_that_preparing_took_is_not_blamed_on_a_trial(tmp_path: Path, monke
         return Ending(kind="timeout", code=0, last={"phase": "trial", "number": 0})
 
     monkeypatch.setattr(supervise, "_one_process", late)
-    monkeypatch.setattr(Limits, "grace", 0.0)
+    monkeypatch.setattr(supervise, "grace", lambda budget: 0.0)
 
-    outcome = supervise.supervise(order(tmp_path), Limits(timeout=0.1, trial_timeout=0.05))
+    outcome = supervise.supervise(request(tmp_path, timeout=0.1, trial_timeout=0.05))
 
     assert (outcome.status, TrialLog(tmp_path / "study.jsonl").read()) == ("timeout", [])
 
@@ -88,15 +88,15 @@ def test_all_tuning_time_counts_over_all_processes(tmp_path: Path, monkeypatch: 
     """Starting and preparing again after a trial that hung comes out of --timeout, too, not only trials."""
     granted = []
 
-    def hangs(order: Order, *_: object) -> Ending:
-        granted.append(order.tune_seconds)
+    def hangs(order: WorkerRequest, *_: object) -> Ending:
+        granted.append(order.seconds_left)
         time.sleep(0.3)
         return Ending(kind="timeout", code=0, last={"phase": "trial", "number": len(granted) - 1})
 
     monkeypatch.setattr(supervise, "_one_process", hangs)
-    monkeypatch.setattr(Limits, "grace", 0.0)
+    monkeypatch.setattr(supervise, "grace", lambda budget: 0.0)
 
-    outcome = supervise.supervise(order(tmp_path), Limits(timeout=1, trial_timeout=0.05))
+    outcome = supervise.supervise(request(tmp_path, timeout=1, trial_timeout=0.05))
 
     assert outcome.status == "timeout"
     assert len(granted) <= 4

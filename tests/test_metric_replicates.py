@@ -1,0 +1,82 @@
+"""Bootstrap replicates of every metric equal explicit resampling."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mlbench.data.dataset import Split
+from mlbench.evaluation.bootstrap import bootstrap_test, drawn_units
+from mlbench.evaluation.metric_replicates import metric_replicates, replicates_with
+from mlbench.metrics import DIRECTIONS, all_metrics
+
+THRESHOLD = 0.4
+
+
+def data(seed: int, groups: int | None = 12) -> tuple[Split, np.ndarray]:
+    """60 rows, 5 labels, one of them without a positive, with ties, and rows without labels."""
+    rng = np.random.default_rng(seed)
+    Y = (rng.random((60, 5)) < 0.25).astype(np.uint8)
+    Y[:, 4] = 0
+    Y[:6] = 0
+    scores = np.round(rng.random((60, 5)) + 0.3 * Y, 1)
+    unit = None if groups is None else rng.integers(0, groups, 60)
+    return Split(X=np.zeros((60, 1), dtype=np.float32), Y=Y, groups=unit), scores
+
+
+@pytest.mark.parametrize("name", sorted(DIRECTIONS))
+@pytest.mark.parametrize("groups", [12, None])
+def test_a_replicate_is_the_metric_of_the_drawn_rows(name: str, groups: int | None) -> None:
+    """Each replicate equals the metric of a test set in which rows are repeated as often as they were drawn."""
+    test, scores = data(0, groups)
+    unit, weight = drawn_units(test, "ab" * 32) or pytest.fail("too few units")
+
+    found = metric_replicates(name, test, scores, THRESHOLD, "ab" * 32)
+
+    assert found is not None
+    for replicate in range(0, weight.shape[1], 97):
+        rows = np.repeat(np.arange(len(test)), weight[unit, replicate])
+        expected = all_metrics(test.Y[rows], scores[rows], THRESHOLD)[name]
+        assert found[replicate] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize("name", sorted(DIRECTIONS))
+def test_weights_of_one_give_the_metric_itself(name: str) -> None:
+    """Where every unit was drawn once, the replicate is the value on the test split."""
+    test, scores = data(1)
+    unit, weight = drawn_units(test, "cd" * 32) or pytest.fail("too few units")
+
+    [found] = replicates_with(name, test.Y, scores, THRESHOLD, unit, np.ones((len(weight), 1)))
+
+    assert found == pytest.approx(all_metrics(test.Y, scores, THRESHOLD)[name], abs=1e-12)
+
+
+def test_a_replicate_without_a_positive_is_undefined() -> None:
+    """Metrics that need a positive, or a negative, are NaN where none was drawn."""
+    test, scores = data(2)
+    Y = np.zeros_like(test.Y)
+    Y[0, 0] = 1
+    weight = np.ones((60, 2))
+    weight[0, 1] = 0
+
+    for name in ("roc_auc_micro", "roc_auc_macro", "average_precision_weighted", "f1_macro"):
+        with_it, without = replicates_with(name, Y, scores, THRESHOLD, np.arange(60), weight)
+        assert not np.isnan(with_it)
+        assert np.isnan(without)
+
+
+def test_average_precision_is_that_of_the_bootstrap() -> None:
+    """Micro and macro average precision are exactly the replicates that records keep in any case."""
+    test, scores = data(3)
+    kept = bootstrap_test(test, scores, "ef" * 32)
+
+    assert kept is not None
+    for name, expected in (("average_precision_micro", kept.micro), ("average_precision_macro", kept.macro)):
+        np.testing.assert_array_equal(metric_replicates(name, test, scores, THRESHOLD, "ef" * 32), expected)
+
+
+def test_too_few_groups_have_no_replicates() -> None:
+    """With fewer groups than an interval needs there are none, whatever the metric."""
+    test, scores = data(4, groups=4)
+
+    assert metric_replicates("hamming_loss", test, scores, THRESHOLD, "ab" * 32) is None
