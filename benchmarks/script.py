@@ -31,8 +31,8 @@ from sklearn.preprocessing import StandardScaler
 
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats import read_dataset
-from mlbench.execution.process import usable_cpus
 from mlbench.plugins.catalog import discover
+from mlbench.plugins.worker_pool import usable_cpus
 
 THREADS = usable_cpus()
 
