@@ -39,7 +39,7 @@ def identity(value: Any) -> dict[str, Any]:
     found = {}
     for one in fields(value):
         content = getattr(value, one.name)
-        if one.metadata.get("later") and content == one.default:
+        if one.metadata.get("later") and content == one.default:  # a later field needs a plain default
             continue
         found[one.name] = identity(content) if hasattr(content, "__dataclass_fields__") else content
     return found

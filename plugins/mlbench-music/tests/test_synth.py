@@ -45,7 +45,7 @@ def test_the_layout_is_mini_musicnets(tiny):
     data = read_dataset(tiny)
     assert data.name == "synth-musicnet-tiny"
     assert data.features == ("rfft",)
-    assert any("never quote" in note for note in data.notes)
+    assert any("not those of MusicNet" in warning for warning in data.warnings)
 
 
 def test_the_manifest_says_what_it_was_made_of(tiny, digests):
@@ -204,7 +204,7 @@ def test_another_font_plays_the_test_part_only(tiny, mlbench, tmp_path):
 @pytest.mark.parametrize(
     ("knobs", "message"),
     [
-        (["--seed", "1"], "say where with -o FOLDER"),
+        (["--seed", "1"], "choose a folder of its own with -o FOLDER"),
         (["--seed", "-1", "-o", "x"], "must not be below 0"),
         (["--noise-db", "nan", "-o", "x"], "must be between"),
         (["--size", "huge", "-o", "x"], "is not one of"),
