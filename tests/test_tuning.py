@@ -85,7 +85,7 @@ def log(tmp_path: Path) -> TrialLog:
 
 # ------------------------------------------------------------------------------------ what is tried
 def test_trial_0_is_the_defaults(log: TrialLog) -> None:
-    """The first trial has the parameters that the plugin wrote down, so that a board shows what tuning bought."""
+    """The first trial has the parameters that the plugin wrote down, so that a board shows what tuning gained."""
     first, *others = _tune(log, n=3)
 
     assert first.params == DEFAULTS

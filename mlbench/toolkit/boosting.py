@@ -364,7 +364,7 @@ def steps(context: FitContext) -> Iterator[tuple[int, int]]:
         started = time.monotonic()
         reserve = (1 if done == 1 else 2) * max(paces, default=0.0) * rounds
         if done and context.seconds_left < reserve + SCORING_SHARE * (started - began) + 0.5:
-            print(f"stopped after {done} of up to {last} rounds: the time was over")
+            print(f"stopped after {done} of up to {last} rounds: timed out")
             return
         done += rounds
         yield done, rounds

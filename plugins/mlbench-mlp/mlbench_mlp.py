@@ -227,7 +227,7 @@ def epochs(context: FitContext) -> Iterator[int]:
         yield step
         longest = max(longest, time.monotonic() - started)
         if step < last and context.seconds_left < 2 * longest + 0.5:
-            print(f"stopped after {step} of up to {last} epochs: the time was over")
+            print(f"stopped after {step} of up to {last} epochs: timed out")
             return
 
 
