@@ -23,7 +23,7 @@ from mlbench.plugins.specs import (
 from mlbench.results.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from mlbench.api import compare, load_dataset, load_leaderboard, run, score
+    from mlbench.api.python import compare, load_dataset, load_leaderboard, run, score
 
 __all__ = [
     "DataError",
@@ -60,7 +60,7 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         if name in _FROM_API:
-            return getattr(importlib.import_module("mlbench.api"), name)
+            return getattr(importlib.import_module("mlbench.api.python"), name)
         raise AttributeError(f"module 'mlbench' has no attribute {name!r}")
 
     def __dir__() -> list[str]:

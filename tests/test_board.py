@@ -342,7 +342,7 @@ def test_what_ran_out_of_time_is_noted() -> None:
     ]).rows  # fmt: skip
 
     assert {row["model"]: row_notes(row) for row in rows} == {
-        "slow": ["timed out after 27 of 40 trials (--timeout 600s)"],
+        "slow": ["Tuning: timed out after 27 of 40 trials (--timeout 600s)"],
         "fixed": [],
         "patient": [],
         "bad": [],
@@ -362,9 +362,12 @@ def test_trials_that_were_cut_are_noted() -> None:
     ]).rows  # fmt: skip
 
     assert {row["model"]: row_notes(row) for row in rows} == {
-        "a": ["timed out after 30 of 40 trials (--timeout 60s)", "3 of 40 trials cut by --trial-timeout 1.5s"],
+        "a": [
+            "Tuning: timed out after 30 of 40 trials (--timeout 60s)",
+            "Tuning: 3 of 40 trials cut by --trial-timeout 1.5s",
+        ],
         "old": [],
-        "bad": ["3 of 20 trials cut by --trial-timeout 1.5s"],
+        "bad": ["Tuning: 3 of 20 trials cut by --trial-timeout 1.5s"],
     }
 
 
@@ -372,4 +375,4 @@ def test_notes_of_the_data_come_before_those_of_the_row() -> None:
     """Warnings, then the data, then what was cut."""
     (row,) = leaderboard([_told(record(n_trials=7), warnings=("w",), notes=("n",))]).rows
 
-    assert row_notes(row) == ["Warning: w", "n", "timed out after 7 of 20 trials (--timeout 600s)"]
+    assert row_notes(row) == ["Warning: w", "n", "Tuning: timed out after 7 of 20 trials (--timeout 600s)"]

@@ -282,7 +282,7 @@ def test_labels_that_are_not_found(job: Path, catalog: Catalog) -> None:
 
 def test_nothing_recomputed_is_not_all_fine(job: Path, monkeypatch: pytest.MonkeyPatch, catalog: Catalog) -> None:
     """The last line says that no metric was recomputed, and why; so of jobs that failed, and of no job."""
-    monkeypatch.setattr("mlbench.api.discover", lambda: replace(catalog, datasets={}))
+    monkeypatch.setattr("mlbench.api.stored.discover", lambda: replace(catalog, datasets={}))
     runs = job.parents[1]
     bare = f"{runs}: the files are unchanged, but no metric was recomputed: "
 

@@ -213,4 +213,4 @@ def test_notes_on_a_terminal_are_printable(monkeypatch: pytest.MonkeyPatch, caps
 
     shown = capsys.readouterr().out
     assert "  Warning: a[31mb.\n" in shown
-    assert "\n  ridge (raw): c]0;d.\n" in shown
+    assert "\n  Data: c]0;d.\n" in shown

@@ -41,8 +41,9 @@ def compare(what: tuple[str, ...], runs: Path, limit: str | None, plot: Path | N
     """Compare models, jobs, runs folders or leaderboards in pairs.
 
     A and B are models of --runs (MODEL or MODEL:FEATURES), folders of single jobs (runs/jobs/ID), two runs
-    folders, or two leaderboards; of these, each row of B is compared with the same row of A. Differences are
-    B - A, with paired bootstrap intervals. For several data sets, average ranks are shown as well.
+    folders, or two leaderboards (CSV). Of two folders or leaderboards, each row of B is compared with the same
+    row of A. Differences are B - A, with paired bootstrap intervals. For several data sets, average ranks are
+    shown as well.
     """
     if plot is not None:
         check_file(plot)

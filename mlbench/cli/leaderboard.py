@@ -23,19 +23,26 @@ WRITERS = {"csv": to_csv, "markdown": to_markdown, "html": to_html}
 
 @click.command("leaderboard")
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
-@click.option("--format", "form", type=click.Choice(["table", *WRITERS]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", *WRITERS]),
+    default="table",
+    show_default=True,
+    help="Output format.",
+)
 @click.option(
     "--curves",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Also draw the precision-recall curves of the board, on train and test (.png or .svg).",
+    help="Also draw the precision-recall curves on train and test (.png or .svg).",
 )
 @click.option(
     "--tuning",
     is_flag=True,
-    help="Show instead what tuning gained, and which parameters ended at the edge of their range.",
+    help="Show what tuning gained, and which parameters ended at the edge of their range, instead of the board.",
 )
-@click.option("--per-label", is_flag=True, help="Print instead the best model for each label, as CSV.")
+@click.option("--per-label", is_flag=True, help="Print the best model for each label as CSV, instead of the board.")
 @runs_option
 def leaderboard_command(
     datasets: tuple[str, ...], form: str, curves: Path | None, tuning: bool, per_label: bool, runs: Path

@@ -19,13 +19,13 @@ from mlbench.results.merge import merge
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
     metavar="DIR",
-    help="Runs folder to merge into; it may exist, and may be one of RUNS.",
+    help="Runs folder to merge into. It may already exist, and it may be one of RUNS.",
 )
 def merge_command(runs: tuple[Path, ...], output: Path) -> None:
-    """Merge the finished jobs of several runs folders, for example from several machines.
+    """Merge the finished jobs of several runs folders, such as those of several machines.
 
-    A job that occurs more than once is kept once. If its results differ, the first one is kept, the conflict is
-    reported, and the exit code is 3; so it is for damaged jobs, which are skipped. Times, memory and logs may differ.
+    A job that occurs several times is kept once; times, memory and logs may differ. If its results differ, the
+    first one is kept and the conflict is reported. Damaged jobs are skipped. After either, the exit code is 3.
     """
     result = merge(runs, output)
     for line in result.conflicts + result.damaged:

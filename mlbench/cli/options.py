@@ -17,7 +17,7 @@ runs_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
-    help="Folder for finished jobs, running studies and cached features.",
+    help="Runs folder: finished jobs, running studies and cached features.",
 )
 EXIT_DIFFERENCE = 3
 """The exit code of a check that found a difference."""
@@ -25,24 +25,24 @@ data_option = click.option(
     "--data",
     multiple=True,
     metavar="DATASET",
-    help="Data set to take the labels from: a name or a path, as for `run` (repeatable).",
+    help="Data set that provides the labels: a name or a path, as for `mlbench run` (repeatable).",
 )
 
 
 def table_options(command: Command) -> Command:
     """Add ``--labels``, ``--groups`` and ``--split``, the column roles of a table."""
     for option in (
-        click.option("--split", metavar="COLUMN", help="Table only: column with train, valid or test."),
+        click.option("--split", metavar="COLUMN", help="Tables only: column whose values are train, valid or test."),
         click.option(
             "--groups",
             metavar="COLUMN",
-            help="Table only: column that identifies groups of rows, such as recordings or patients.",
+            help="Tables only: column that identifies the group of a row, such as a recording or a patient.",
         ),
         click.option(
             "--labels",
             metavar="COLUMNS",
             multiple=True,
-            help="Table only: label columns, as comma-separated names or a pattern such as 'Class*' (repeatable).",
+            help="Tables only: label columns, as comma-separated names or a pattern such as 'Class*' (repeatable).",
         ),
     ):
         command = option(command)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mlbench.api import boards_of, check_writable, run_jobs, write_boards
+from mlbench.api.jobs import boards_of, check_writable, run_jobs, write_boards
 from mlbench.cli.data_make import making
 from mlbench.cli.open_ledger import ReadLedger
 from mlbench.cli.options import Quantity, runs_option, table_options
@@ -49,13 +49,19 @@ BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metri
 @click.option("--suite", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with data sets and options.")
 @table_options
 @click.option("--n-trials", type=int, help="Number of trials per model; the first one uses the defaults. [default: 20]")
-@click.option("--timeout", type=Quantity("TIME", seconds), help="Tuning time per model. [default: 10m]")
+@click.option(
+    "--timeout",
+    type=Quantity("TIME", seconds),
+    help="Time limit for tuning a model, such as 90s, 10m or 2h. [default: 10m]",
+)
 @click.option(
     "--trial-timeout",
     type=Quantity("TIME", seconds),
-    help="Time limit for a trial, and for the final fit. [default: 5m]",
+    help="Time limit for each trial, and for the final fit. [default: 5m]",
 )
-@click.option("--memory-limit", type=Quantity("SIZE", n_bytes), help="Memory limit per model. [default: 8G]")
+@click.option(
+    "--memory-limit", type=Quantity("SIZE", n_bytes), help="Memory limit for a model, such as 500M or 8G. [default: 8G]"
+)
 @click.option(
     "--metric",
     type=click.Choice(sorted(DIRECTIONS)),
@@ -80,7 +86,8 @@ BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metri
 @click.option(
     "--drop-twins",
     is_flag=True,
-    help="Drop validation and test groups that are other versions of groups in an earlier split.",
+    help="Drop validation and test groups that are other versions of groups in an earlier split, such as another "
+    "recording of the same piece.",
 )
 @runs_option
 @click.option(
@@ -90,7 +97,7 @@ BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metri
     show_default=True,
     help="Folder for the leaderboards (CSV and Markdown).",
 )
-@click.option("--dry-run", is_flag=True, help="List the jobs and how much of them is done, without running them.")
+@click.option("--dry-run", is_flag=True, help="List the jobs and their progress without running them.")
 @click.option("--fail-fast", is_flag=True, help="Stop after the first job that fails.")
 def run(
     datasets: tuple[str, ...],

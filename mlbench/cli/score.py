@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mlbench.api import score_boards
+from mlbench.api.stored import score_boards
 from mlbench.cli.data_make import making
 from mlbench.cli.open_ledger import ReadLedger
 from mlbench.cli.options import data_option, runs_option, table_options

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mlbench import api
+from mlbench.api.stored import verify as verify_stored
 from mlbench.cli.data_make import making
 from mlbench.cli.options import EXIT_DIFFERENCE, data_option, table_options
 from mlbench.data.formats import ReadOptions
@@ -23,7 +23,7 @@ from mlbench.plugins.datasets import DatasetRequest
     type=click.Path(path_type=Path, file_okay=False),
     multiple=True,
     metavar="DIR",
-    help="Recompute the rows of boards from this runs folder (repeatable). [default: the runs folders given]",
+    help="Runs folder to recompute the rows of boards from (repeatable). [default: the runs folders given]",
 )
 @data_option
 @table_options
@@ -37,13 +37,14 @@ def verify(
 ) -> None:
     """Recompute finished jobs and boards, and list every file that differs.
 
-    RUNS_OR_BOARD is a runs folder, the CSV file of a board or a folder of boards; the default is runs. Metrics
-    are recomputed if the labels are found, in the data sets of --data or in an installed data set of the name.
+    RUNS_OR_BOARD is a runs folder, the CSV file of a board or a folder of boards; the default is the folder
+    runs. Metrics are recomputed where the labels are available: from --data, or from a registered data set of
+    the same name.
     """
     read = ReadOptions(labels=labels, groups=groups, split=split)
     asked = [DatasetRequest(name=name, options=read) for name in data]
     with making() as progress:
-        found = api.verify(runs_or_board or (Path("runs"),), compared, asked, progress=progress)
+        found = verify_stored(runs_or_board or (Path("runs"),), compared, asked, progress=progress)
     for note in (note for verified in found.runs.values() for note in verified.notes):
         click.echo(note, err=True)
     if found.boards and not found.rows_recomputed:

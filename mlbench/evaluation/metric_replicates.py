@@ -38,7 +38,8 @@ def metric_replicates(name: str, test: Split, scores: Scores, threshold: float, 
         sha256: The data set's fingerprint, the only seed.
 
     Returns:
-        The replicates, or None where there are too few units for an interval.
+        The replicates, or None where there are too few units for an interval, or nobody wrote how the metric
+        is resampled: boards that are ranked by it then have no intervals and no ranges of ranks.
     """
     drawn = drawn_units(test, sha256)
     if drawn is None:
@@ -49,8 +50,8 @@ def metric_replicates(name: str, test: Split, scores: Scores, threshold: float, 
 
 def replicates_with(
     name: str, Y: NDArray[np.uint8], scores: Scores, threshold: float, unit: NDArray[np.int64], weight: Floats
-) -> Floats:
-    """Return a metric in each replicate.
+) -> Floats | None:
+    """Return a metric in each replicate, or None if it is in none of the tables below.
 
     Args:
         name: A key of ``mlbench.metrics.DIRECTIONS``.
@@ -76,7 +77,7 @@ def replicates_with(
         if name == "roc_auc_macro":
             columns = zip(np.ascontiguousarray(truth.T), np.ascontiguousarray(scores.T), strict=True)
             return _mean_of_defined(np.array([_roc_auc(t, s, unit, weight) for t, s in columns]))
-    raise ValueError(f"no replicates of {name!r}")
+    return None
 
 
 def _sums(values: NDArray[Any], unit: NDArray[np.int64], n_units: int) -> Floats:

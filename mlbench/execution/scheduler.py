@@ -11,7 +11,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mlbench.data.cache import write_data
 from mlbench.data.dataset import is_sparse
@@ -179,11 +179,22 @@ class _Run:
             refit_on_both=job.refit_on_both,
             budget=job.budget,
         )
-        try:
-            self._watch(self.executor.submit(supervise, request), (job, work))
-        except BrokenExecutor:
+        if (future := self._submitted(job, supervise, request)) is None:
             work.release()
+        else:
+            self._watch(future, (job, work))
+
+    def _submitted(self, job: Job, call: Callable[[Any], Outcome], request: Any) -> Future[Outcome] | None:
+        """The future, or None if the executor refuses the work, which is then told."""
+        try:
+            return self.executor.submit(call, request)
+        except BrokenExecutor:
             self.lost.append(_lost(job, "the executor takes no more jobs, since a worker process died"))
+        except Exception as error:  # one that was shut down raises a RuntimeError, Dask's its own
+            if isinstance(self.executor, OURS):
+                raise
+            self.lost.append(_lost(job, f"the executor takes no jobs: {type(error).__name__}: {error}"))
+        return None
 
     def _job_ended(self, job: Job, work: WorkFolder, future: Future[Outcome]) -> None:
         try:
@@ -259,12 +270,11 @@ class _Run:
             library_threads=self.threads,
             budget=job.budget,
         )
-        try:
-            self._watch(self.executor.submit(supervise_features, request), task)
-            self.features[folder] = task
-        except BrokenExecutor:
+        if (future := self._submitted(job, supervise_features, request)) is None:
             shutil.rmtree(work, ignore_errors=True)
-            self.lost.append(_lost(job, "the executor takes no more jobs, since a worker process died"))
+        else:
+            self._watch(future, task)
+            self.features[folder] = task
 
     def _features_ended(self, task: _Features, future: Future[Outcome]) -> None:
         del self.features[task.folder]

@@ -27,7 +27,11 @@ from mlbench.results.ledger import Ledger
 from mlbench.results.schema import PROTOCOL, Record
 
 MICRO, MACRO = "average_precision_micro", "average_precision_macro"
-SCHEMA_VERSION = 2
+BOARD_SCHEMA = 2
+WARNING = "Warning: "
+"""How a note begins that must not be overlooked."""
+TUNING = "Tuning: "
+"""How a note begins that is of a single row; all others are of the data."""
 FIRST_COLUMNS = (
     "rank",
     "rank_low",
@@ -254,7 +258,7 @@ def _add_intervals(rows: Sequence[Row], chosen: Sequence[Sequence[Record]], rank
 def _dataset_notes(chosen: Sequence[Sequence[Record]]) -> list[str]:
     """What is known of the data set: warnings first. Records of schema 1 say nothing of it."""
     infos = [record.dataset for seeds in chosen for record in seeds]
-    warnings = [f"Warning: {warning}" for info in infos for warning in info.warnings]
+    warnings = [f"{WARNING}{warning}" for info in infos for warning in info.warnings]
     return list(dict.fromkeys([*warnings, *(note for info in infos for note in info.notes)]))
 
 
@@ -290,7 +294,7 @@ def _row(seeds: Sequence[Record], facts: Sequence[str]) -> Row:
         "notes": _json_list([*facts, *cuts(seeds)]),
         "job_ids": " ".join(record.id for record in seeds),
         "board_id": job.board_id,
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": BOARD_SCHEMA,
     }
     if shown.status == "ok":
         for name in TEST_METRICS:
@@ -312,10 +316,10 @@ def cuts(seeds: Sequence[Record]) -> list[str]:
     done = sum(record.n_trials for record in seeds)
     lines = []
     if done < asked and all(record.status == "ok" for record in seeds):
-        lines.append(f"timed out after {done} of {asked} trials (--timeout {budget.timeout:g}s)")
+        lines.append(f"{TUNING}timed out after {done} of {asked} trials (--timeout {budget.timeout:g}s)")
     over = sum(record.n_trials_timed_out or 0 for record in seeds)
     if over:
-        lines.append(f"{over} of {asked} trials cut by --trial-timeout {budget.trial_timeout:g}s")
+        lines.append(f"{TUNING}{over} of {asked} trials cut by --trial-timeout {budget.trial_timeout:g}s")
     return lines
 
 

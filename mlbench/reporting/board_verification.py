@@ -10,10 +10,10 @@ from pathlib import Path
 
 from mlbench.errors import DataError, LedgerError, one_line
 from mlbench.reporting.board import (
+    BOARD_SCHEMA,
     COLUMNS,
     FIRST_COLUMNS,
     MICRO,
-    SCHEMA_VERSION,
     Board,
     Row,
     boards,
@@ -25,7 +25,7 @@ from mlbench.reporting.views import table_lines, to_markdown
 from mlbench.results.ledger import Ledger, read_record
 from mlbench.results.schema import Record
 
-WRITTEN = {1: FIRST_COLUMNS, SCHEMA_VERSION: COLUMNS}
+WRITTEN = {1: FIRST_COLUMNS, BOARD_SCHEMA: COLUMNS}
 """The columns that a board of each schema has; one of a later schema may have others."""
 
 

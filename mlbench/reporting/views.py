@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mlbench.errors import one_line
 from mlbench.evaluation.bootstrap import FEWEST_UNITS, N_REPLICATES
 from mlbench.metrics import DIRECTIONS
-from mlbench.reporting.board import MICRO, Board, Row, row_notes
+from mlbench.reporting.board import MICRO, TUNING, WARNING, Board, Row, row_notes
 from mlbench.results.schema import BASELINE
 
 COLUMNS = (
@@ -28,7 +28,6 @@ COLUMNS = (
 TEXT_COLUMNS = ("Model", "Features", "Status")
 ARROWS = {"maximize": "↑", "minimize": "↓"}
 ABSENT = "–"
-WARNING = "Warning: "
 CELLS = {
     "micro AP ↑": "average_precision_micro",
     "macro AP ↑": "average_precision_macro",
@@ -130,16 +129,16 @@ def _protocol(board: Board) -> list[str]:
 
 
 def _notes(board: Board) -> list[str]:
-    """Notes that all rows share, then those of single rows with their names; warnings stand above the table."""
-    noted = [row_notes(row) for row in board.rows]
-    shared = [note for note in noted[0] if all(note in notes for notes in noted)]
-    several = len(board.rows) > 1
-    lines = [f"Data: {note}." for note in shared if several and not note.startswith(WARNING)]
-    for row, notes in zip(board.rows, noted, strict=True):
-        for note in notes:
-            if not (several and note in shared) and not note.startswith(WARNING):
-                lines.append(f"{row['model']} ({row['features']}): {note}.")
-    return lines
+    """Notes of the data, then those of single rows with their names; warnings stand above the table."""
+    of_data: dict[str, None] = {}
+    of_rows = []
+    for row in board.rows:
+        for note in row_notes(row):
+            if note.startswith(TUNING):
+                of_rows.append(f"{row['model']} ({row['features']}): {note.removeprefix(TUNING)}.")
+            elif not note.startswith(WARNING):
+                of_data[f"Data: {note}."] = None
+    return [*of_data, *of_rows]
 
 
 def to_markdown(board: Board) -> str:

@@ -26,8 +26,8 @@ MAY_DIFFER = {"timings", "environment", "peak_memory_mb", "error", "files", "sch
 """Fields of a record that may differ between two machines for the same job."""
 OF_THE_READER = {"name", "base_name", "warnings", "notes", "limit", "drop_twins"}
 """What a record says of its data set beside its content, which the fingerprint stands for."""
-LATER = {"replicates", "default_value", "n_trials_timed_out"}
-"""What a record of an earlier schema may lack."""
+ADDED_BY_SCHEMA_2 = {"replicates", "default_value", "n_trials_timed_out"}
+"""What a record of schema 1 may lack."""
 MAY_DIFFER_IN_TRIALS = {"seconds", "error"}
 
 
@@ -97,10 +97,12 @@ def merge(sources: Sequence[Path], target: Path) -> Merged:
 def differences(one: Path, first: Record, other: Path, second: Record) -> Iterator[str]:
     """Yield the files in which the results of two folders of the same job differ; for the record, with the fields.
 
-    Both must be undamaged. A file that only one of them has does not count, as older versions wrote fewer files.
+    Both must be undamaged. A file or a metric that only one of them has does not count, as older versions wrote
+    fewer of them.
     """
     a, b = _results(first), _results(second)
-    lacking = LATER if first.schema_version != second.schema_version else frozenset()
+    a["metrics"], b["metrics"] = _of_both(a["metrics"], b["metrics"]), _of_both(b["metrics"], a["metrics"])
+    lacking = ADDED_BY_SCHEMA_2 if first.schema_version != second.schema_version else frozenset()
     if fields := [name for name in a if a[name] != b[name] and name not in lacking]:
         yield f"{RECORD} ({', '.join(fields)})"
     for name in sorted(first.files.keys() & second.files.keys()):
@@ -117,6 +119,14 @@ def _results(record: Record) -> dict[str, Any]:
     values = {name: value for name, value in record.as_dict().items() if name not in MAY_DIFFER}
     values["dataset"] = {name: value for name, value in values["dataset"].items() if name not in OF_THE_READER}
     return values
+
+
+def _of_both(metrics: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics of each split that the other record has, too."""
+    return {
+        split: {name: value for name, value in values.items() if name in others.get(split, {})}
+        for split, values in metrics.items()
+    }
 
 
 def _trials(path: Path) -> list[dict[str, str]]:

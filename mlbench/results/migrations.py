@@ -14,7 +14,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
 from mlbench.errors import LedgerError
-from mlbench.results.schema import SCHEMA_VERSION, Record
+from mlbench.results.schema import RECORD_SCHEMA, Record
 
 Values = dict[str, Any]
 _CHANGED_NAME = re.compile(r"(?P<base>.+?)(?P<twins>-no-twins)?(?:-limit-(?P<limit>\d+))?")
@@ -24,7 +24,7 @@ MICRO = "average_precision_micro"
 
 def to_json(record: Record) -> str:
     """Return the text of ``record.json``, in the present schema."""
-    return _text({**record.as_dict(), "schema_version": SCHEMA_VERSION})
+    return _text({**record.as_dict(), "schema_version": RECORD_SCHEMA})
 
 
 def from_json(text: str) -> Record:
@@ -40,11 +40,11 @@ def from_json(text: str) -> Record:
     if _text(body) != text:  # a number can be formatted in several ways
         raise ValueError("the text is not in the form that mlbench writes")
     version = body.get("schema_version")
-    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
-        raise LedgerError(f"job {body.get('id')} was recorded by another version of mlbench: upgrade")
+    if not isinstance(version, int) or not 1 <= version <= RECORD_SCHEMA:
+        raise LedgerError(f"job {body.get('id')} was recorded by a newer version of mlbench: upgrade")
     try:
         migrated = body
-        for step in range(version, SCHEMA_VERSION):
+        for step in range(version, RECORD_SCHEMA):
             migrated = MIGRATIONS[step](migrated)
         record: Record = _built(Record, {**migrated, "schema_version": version})
     except (TypeError, KeyError, AttributeError) as error:

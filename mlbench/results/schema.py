@@ -4,7 +4,9 @@ A record is written as JSON with a schema version. ``mlbench.results.migrations`
 earlier version into the present types, so that a ledger outlives the mlbench that wrote it.
 
 To add a field to ``JobKey`` or ``Budget``, give it a neutral default and mark it with ``LATER``: it is then
-left out of the hash while it has that default, and every id that was ever given stays the same.
+left out of the hash while it has that default, and every id that was ever given stays the same. A field of
+``Budget`` is also an option of ``mlbench run`` (``cli/run.py``), a key of a suite (``execution/suites.py``), is
+checked in ``execution/plan.py``, and is a column of the board (``reporting/board.py``, ``reporting/board_csv.py``).
 """
 
 from __future__ import annotations
@@ -12,18 +14,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
-SCHEMA_VERSION = 2
+RECORD_SCHEMA = 2
 PROTOCOL = 1
 """Version of the rules of measurement; raised whenever a change of ours changes values."""
 BASELINE = "prior"
 """The model that is on every board."""
 STATUSES = ("ok", "failed", "timeout", "out_of_memory", "killed", "invalid_scores", "import_error")
 LATER = {"later": True}
-"""Metadata of a field that was added after the first release."""
+"""Metadata of a field of a key that was added after the first release."""
 
 RECORD = "record.json"
 TRIALS = "trials.csv"
@@ -39,8 +41,11 @@ def identity(value: Any) -> dict[str, Any]:
     found = {}
     for one in fields(value):
         content = getattr(value, one.name)
-        if one.metadata.get("later") and content == one.default:  # a later field needs a plain default
-            continue
+        if one.metadata.get("later"):
+            if one.default is MISSING:
+                raise TypeError(f"{type(value).__name__}.{one.name}: a field marked LATER needs a plain default")
+            if content == one.default:
+                continue
         found[one.name] = identity(content) if hasattr(content, "__dataclass_fields__") else content
     return found
 
@@ -273,7 +278,7 @@ class Record:
     device: str = "cpu"
     environment: Environment = field(default_factory=Environment)
     files: Mapping[str, str] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = RECORD_SCHEMA
 
     @property
     def budget(self) -> Budget:

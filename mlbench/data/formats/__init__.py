@@ -1,4 +1,8 @@
-"""Data formats: each module reads one of them, and ``read_dataset`` picks the right one."""
+"""Data formats: each module reads one of them, and ``read_dataset`` picks the right one.
+
+A new format is a module with a ``FORMAT``: add it to ``FORMATS`` here, before any format that would also
+recognise its files, and the suffixes of its files to ``SUFFIXES`` in ``base``, which names are derived from.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ from mlbench.errors import DataError
 YES_NO = (("0", "1"), ("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"))
 """Pairs of words that mean 0 and 1, in lower case."""
 
-_SUFFIXES = (".arff", ".csv", ".tsv", ".parquet", ".txt", ".svm", ".libsvm", ".svmlight")
+SUFFIXES = (".arff", ".csv", ".tsv", ".parquet", ".txt", ".svm", ".libsvm", ".svmlight")
+"""Suffixes of data files, without those of compression; they are not part of a data set's name."""
 _PACKED = (".gz", ".bz2")
 _LONGEST_NAME = 64
 
@@ -72,7 +73,7 @@ def dataset_name(path: Path) -> str:
 def bare_stem(path: Path) -> str:
     """Strip the suffixes of compression and format: ``yeast`` for ``yeast.csv.gz``."""
     name = path.name
-    for suffixes in (_PACKED, _SUFFIXES):
+    for suffixes in (_PACKED, SUFFIXES):
         for suffix in suffixes:
             if name.lower().endswith(suffix):
                 name = name[: -len(suffix)]

@@ -27,16 +27,16 @@ from mlbench.errors import DataError, UnknownName, UsageError
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 _SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 
 
 def _recognises(path: Path) -> bool:
-    return has_suffix(path, _SUFFIXES) or bool(files_in(path, _SUFFIXES))
+    return has_suffix(path, SUFFIXES) or bool(files_in(path, SUFFIXES))
 
 
 def _read(path: Path, options: ReadOptions) -> Dataset:
-    file = path if path.is_file() else one_of(files_in(path, _SUFFIXES), path, "tables")
+    file = path if path.is_file() else one_of(files_in(path, SUFFIXES), path, "tables")
     frame = _read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file)
     table = _Table(file.name, frame)
     labels = _label_columns(file.name, list(frame.columns), options.labels)

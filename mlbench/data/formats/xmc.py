@@ -30,7 +30,7 @@ from mlbench.data.formats.base import (
 )
 from mlbench.errors import DataError
 
-_SUFFIXES = (".txt", ".svm", ".libsvm", ".svmlight")
+SUFFIXES = (".txt", ".svm", ".libsvm", ".svmlight")
 _SPLITS = {"train": ("train",), "valid": ("valid", "dev"), "test": ("test",)}
 _HEADER = re.compile(r"(\d+)\s+(\d+)\s+(\d+)")
 _LARGEST_INDEX = 2**31 - 1
@@ -66,11 +66,11 @@ class _Rows:
 
 
 def _recognises(path: Path) -> bool:
-    return has_suffix(path, _SUFFIXES) or bool(_files_of(path, "train"))
+    return has_suffix(path, SUFFIXES) or bool(_files_of(path, "train"))
 
 
 def _files_of(folder: Path, name: str) -> list[Path]:
-    return [file for file in files_in(folder, _SUFFIXES) if any(word in file.name.lower() for word in _SPLITS[name])]
+    return [file for file in files_in(folder, SUFFIXES) if any(word in file.name.lower() for word in _SPLITS[name])]
 
 
 def _split_files(path: Path) -> dict[str, Path]:

@@ -51,13 +51,22 @@ def options(size: str, preset: str) -> tuple[Option, ...]:
     """The knobs, with the values of a size and a preset."""
     knobs = PRESETS[preset]
     return (
-        Option(name="size", default=size, choices=tuple(SIZES), help="How many recordings, and windows of each."),
-        Option(name="seed", default=0, help="Of everything random."),
+        Option(
+            name="size",
+            default=size,
+            choices=tuple(SIZES),
+            help="Size of the data set: recordings, and windows of each.",
+        ),
+        Option(name="seed", default=0, help="Random seed."),
         Option(
             name="misalignment_ms",
             default=knobs["misalignment_ms"],
             help="Deviation of the labels' time from the audio's, in milliseconds.",
         ),
-        Option(name="noise_db", default=knobs["noise_db"], help="Noise above the usual 28 to 60 dB below the music."),
+        Option(
+            name="noise_db",
+            default=knobs["noise_db"],
+            help="Decibels by which to raise the noise, which is 28 to 60 dB below the music.",
+        ),
         Option(name="test_font", default="", help="A General MIDI SoundFont (.sf2) that plays the test part."),
     )
