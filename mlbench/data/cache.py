@@ -14,15 +14,17 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from mlbench.data.complete import CompleteDataset
 from mlbench.data.dataset import Matrix, Split, blocks, is_sparse
 from mlbench.errors import DataError
+
+if TYPE_CHECKING:  # a job's process reads files alone
+    from mlbench.data.complete import CompleteDataset
 
 CSR_FIELDS = ("data", "indices", "indptr")
 Transform: TypeAlias = "Callable[[Matrix], Matrix]"

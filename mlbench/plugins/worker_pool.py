@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import multiprocessing
 import os
 import signal
 import sys
 import threading
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 
 PR_SET_PDEATHSIG = 1
 
@@ -24,6 +23,9 @@ def process_pool(workers: int | None = None) -> Executor:
     Args:
         workers: Number of processes; one for each usable core by default.
     """
+    import multiprocessing  # late: every job imports this module, and hardly any makes a pool
+    from concurrent.futures import ProcessPoolExecutor
+
     return ProcessPoolExecutor(
         workers or usable_cpus(),
         mp_context=multiprocessing.get_context("spawn"),
