@@ -6,6 +6,7 @@ import inspect
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,18 @@ def test_run_gives_the_board(runs: Path) -> None:
     assert board["average_precision_micro"].is_monotonic_decreasing
     assert {path: path.stat().st_mtime_ns for path in runs.glob("jobs/*/record.json")} == before
     assert board.equals(mlbench.load_leaderboard(runs))
+
+
+def test_an_executor_of_the_users_own_is_used_and_left_open(tmp_path: Path) -> None:
+    """It runs the jobs, and the caller shuts it down; one that is shut down already loses them in one line."""
+    with ThreadPoolExecutor(1) as executor:
+        board = mlbench.run("demo", models="prior", runs=tmp_path, executor=executor)
+        assert list(board["status"]) == ["ok"]
+        assert executor.submit(int).result() == 0
+    with pytest.raises(
+        UsageError, match=r"prior · seed 1: the executor takes no jobs: RuntimeError: .*: run again to go on"
+    ):
+        mlbench.run("demo", models="prior", seeds=[1], runs=tmp_path, executor=executor)
 
 
 def test_a_number_is_a_number(runs: Path) -> None:

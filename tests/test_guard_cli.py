@@ -215,3 +215,18 @@ def test_scores_are_the_best_first(finished: Path) -> None:
     assert len(values) == 4
     assert values == sorted(values, reverse=True)
     assert err.count("breaks") == len(err.splitlines())
+
+
+@pytest.mark.parametrize("words", [["--version"], ["plugins", "list"]])
+def test_a_full_disk_behind_standard_output_is_one_line(words: list[str]) -> None:
+    """What was printed is lost, which is an error of the environment and no traceback."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "mlbench", *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "mlbench: cannot write to standard output: No space left on device\n",
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 from mlbench.data.files import file_sha256
 from mlbench.errors import LedgerError
 from mlbench.results import ledger as module
-from mlbench.results.ledger import Ledger, WorkFolder
+from mlbench.results.ledger import Ledger, WorkFolder, remedy
 from mlbench.results.migrations import _sha256, from_json, to_json
 from mlbench.results.schema import RECORD, STATUSES, Record
 from mlbench.results.trial_log import TrialRecord
@@ -279,6 +281,15 @@ def test_a_ledger_that_cannot_be_written(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerError, match=r"cannot write to .*runs"):
         Ledger(tmp_path / "runs").claim(ID)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EROFS, "choose another folder with --runs"), (errno.EACCES, "choose another"), (errno.ENOSPC, "free some")],
+)
+def test_what_to_do_about_a_file_that_cannot_be_written(number: int, words: str) -> None:
+    """A full disk is freed; a folder that must not be written is another matter."""
+    assert words in remedy(OSError(number, os.strerror(number)))
 
 
 def test_a_disk_that_is_full(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,19 @@ def test_what_depends_on_the_machine_may_differ(finished: Path, tmp_path: Path) 
     assert _tree(tmp_path / "all") == _tree(finished / "runs")
 
 
+def test_a_metric_that_one_version_lacks_is_no_conflict(finished: Path, tmp_path: Path) -> None:
+    """A record of a version that knew fewer metrics agrees with one that knows more; the first is kept."""
+    other = _copy(finished, tmp_path / "b")
+    folder = _job(other)
+    record = read_record(folder)
+    fewer = {name: value for name, value in record.metrics["test"].items() if name != "f1_macro"}
+    restamp(folder, metrics={**record.metrics, "test": fewer})
+
+    result = merge([finished / "runs", other], tmp_path / "all")
+
+    assert (result.merged, result.there, result.conflicts) == (N_JOBS, N_JOBS, [])
+
+
 @pytest.mark.parametrize("what", ["scores-test.npy", "trials.csv", "curves.json", "record.json (status", "record.json"])
 def test_other_results_are_a_conflict(finished: Path, tmp_path: Path, what: str) -> None:
     """A job with other results: one line with model, data, id, folders and files; the first stays; exit 3."""

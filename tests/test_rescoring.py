@@ -152,13 +152,14 @@ def test_a_data_set_without_jobs(finished: Path, tmp_path: Path) -> None:
     assert call("score", "--metric", "f1_macro", "--runs", tmp_path)[0] == 2
 
 
-def test_damaged_scores_are_not_scored(finished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", ["ndcg_score", "f1_macro"])
+def test_damaged_scores_are_not_scored(finished: Path, tmp_path: Path, metric: str) -> None:
     """Scores that are not those of the record end in one line that names the file."""
     shutil.copytree(finished / "runs" / "jobs", tmp_path / "runs" / "jobs")
     for path in tmp_path.glob("runs/jobs/*/scores-test.npy"):
         path.write_bytes(path.read_bytes()[:-1] + b"x")
 
-    code, _, err = call("score", "--metric", "ndcg_score", "--runs", tmp_path / "runs")
+    code, _, err = call("score", "--metric", metric, "--runs", tmp_path / "runs")
 
     assert code == 2
     assert "scores-test.npy: wrong checksum" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -13,6 +14,8 @@ from mlbench.results.version import __version__
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What the write of an open file fails with when the disk is full or broken."""
 
 
 COMMANDS = {
@@ -55,7 +58,22 @@ def main() -> None:
         code = EXIT_USAGE
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
+    except SystemExit as ended:
+        code = ended.code
     except BrokenPipeError:  # `mlbench leaderboard | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in DISK_ERRORS:  # a file, and a bug, to be shown as one
+            raise
+        code = _unprinted(error)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = code if isinstance(error, BrokenPipeError) else _unprinted(error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _unprinted(error: OSError) -> int:
+    click.echo(f"mlbench: cannot write to standard output: {error.strerror or error}", err=True)
+    return EXIT_USAGE

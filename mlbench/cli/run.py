@@ -131,6 +131,8 @@ def run(
 
     check_writable(leaderboards)
     missing = [job for job in todo if ledger.tidy(job.id) is None]
+    if len(missing) < len(todo):
+        click.echo(f"{len(todo) - len(missing)} of {len(todo)} jobs are finished already", err=True)
     try:
         with Progress(missing, ledger) as progress:
             done = run_jobs(todo, ledger, jobs=jobs, on_done=progress.done, fail_fast=fail_fast)

@@ -10,7 +10,7 @@ from mlbench.api.stored import score_boards
 from mlbench.cli.data_make import making
 from mlbench.cli.open_ledger import ReadLedger
 from mlbench.cli.options import data_option, runs_option, table_options
-from mlbench.cli.tables import show_table
+from mlbench.cli.tables import show_table, titled
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
 from mlbench.evaluation.rescoring import find_metric
@@ -59,7 +59,7 @@ def score(
     for (name, _), rows in found:
         if rows:
             cells = [(row.model, row.features, str(row.seed), _text(row.valid), _text(row.test)) for row in rows]
-            title = f"{name} (--n-trials {rows[0].n_trials})"
+            title = titled(name, rows[0].n_trials)
             show_table(header, cells, title=title, text=("Model", "Features"))
     if not any(rows for _, rows in found):
         raise UsageError(f"--metric {metric} could not be computed for any job")

@@ -29,9 +29,19 @@ def show_board(board: Board) -> None:
     whole = header_of(board)
     kept = [position for position, name in enumerate(whole) if not (narrow and name in HIDDEN_WHEN_NARROW)]
     shown = [[cells(board, row)[position] for position in kept] for row in board.rows]
-    show_table([whole[position] for position in kept], shown, title=board.dataset, text=TEXT_COLUMNS)
+    show_table(
+        [whole[position] for position in kept],
+        shown,
+        title=titled(board.dataset, board.rows[0]["budget_trials"]),
+        text=TEXT_COLUMNS,
+    )
     for note in warnings(board) + footnotes(board):
         click.echo(f"  {one_line(note, len(note) + 1)}")
+
+
+def titled(dataset: str, n_trials: int | str) -> str:
+    """Return the title of a table: several of one data set differ in their budget."""
+    return f"{dataset} (--n-trials {n_trials})" if n_trials else dataset
 
 
 def show_tuning(records: Sequence[Record]) -> None:
@@ -68,7 +78,7 @@ def show_tuning(records: Sequence[Record]) -> None:
                 else "",
             )
         )
-    title = records[0].dataset.name
+    title = titled(records[0].dataset.name, records[0].budget.n_trials)
     show_table(header, rows, title=title, text=("Model", "Features", "At the edge"))
     click.echo(f"Default and tuned are {name} on the validation split, Test is {name} on test. Calibrated is micro AP")
     click.echo("on test after each label's scores were calibrated on the validation split: if it is far above the")
@@ -88,6 +98,10 @@ def show_table(
     from rich.table import Table
     from rich.text import Text
 
+    class Output(Console):
+        def on_broken_pipe(self) -> None:  # rich would exit with 1, which says that rows failed
+            raise BrokenPipeError
+
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for position, name in enumerate(header):
         left = text is None or name in text
@@ -95,7 +109,7 @@ def show_table(
         table.add_column(name, justify="left" if left else "right", overflow="fold", min_width=longest)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console()
+    console = Output()
     if not console.is_terminal:
         console.width = 240
     console.print(table)

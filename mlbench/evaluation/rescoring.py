@@ -126,7 +126,7 @@ def rescore(
         if record.status != "ok":
             note(f"{label}: skipped: {record.status}")
             continue
-        values = _recorded(metric, record) or _computed(metric, record, ledger, finder, note)
+        values = _recorded(metric, record, ledger) or _computed(metric, record, ledger, finder, note)
         if values is not None:
             valid, test = values
             job = record.job
@@ -148,11 +148,17 @@ def rescore(
     )
 
 
-def _recorded(metric: Metric, record: Record) -> tuple[float | None, float | None] | None:
-    """Return the values from the record if it has the metric, which needs no labels; else None."""
+def _recorded(metric: Metric, record: Record, ledger: Ledger) -> tuple[float | None, float | None] | None:
+    """Return the values from the record if it has the metric, which needs no labels; else None.
+
+    Raises:
+        LedgerError: The scores do not match the record, so that the values may not, either.
+    """
     parts = [record.metrics.get(part, {}) for part in ("valid", "test")]
     if not metric.own or any(metric.name not in part for part in parts):
         return None
+    for name in (SCORES_VALID, SCORES_TEST):
+        ledger.file(record, name)
     return parts[0][metric.name], parts[1][metric.name]
 
 

@@ -19,7 +19,7 @@ from mlbench.plugins.specs import DatasetSpec
 from mlbench.results.schema import Budget
 from mlbench.results.version import __version__
 
-OPTIONS = ("models", "features", "seeds", "jobs", "device", "runs")
+OPTIONS = ("models", "features", "seeds", "jobs", "device", "executor", "runs")
 """Options of ``mlbench.run``, beside those of the budget."""
 
 

@@ -21,9 +21,9 @@ from mlbench.execution.job import Job
 from mlbench.execution.supervisor import supervise, supervise_features
 from mlbench.execution.worker_request import FeaturesRequest, WorkerRequest
 from mlbench.plugins.catalog import CORE
-from mlbench.results.ledger import Ledger, WorkFolder
+from mlbench.results.ledger import Ledger, WorkFolder, remedy
 from mlbench.results.outcome import Outcome
-from mlbench.results.schema import LOG, Record
+from mlbench.results.schema import BASELINE, LOG, Record
 
 Evaluate: TypeAlias = Callable[[Job, WorkFolder, Outcome], tuple[Record, tuple[str, ...]]]
 """From a job, its work folder and its outcome to the record and the names of the files to keep."""
@@ -127,7 +127,9 @@ class _Run:
     def start(self, job: Job) -> None:
         """Submit a job, or the features that it needs first."""
         data, folder = self._data(job), self._features_folder(job)
-        if folder == data or folder.exists():
+        if job.model.origin.plugin == CORE and job.model.spec.name == BASELINE:
+            self._submit(job, data, data)  # it looks at no feature, so no features can keep it off a board
+        elif folder == data or folder.exists():
             self._submit(job, data, folder)
         elif folder in self.failed_features:
             self._fail(job, *self.failed_features[folder])
@@ -240,9 +242,7 @@ class _Run:
         try:
             write_data(job.dataset, folder)
         except OSError as error:
-            raise LedgerError(
-                f"cannot write {folder}: {error.strerror or error}: free some disk space and run again"
-            ) from error
+            raise LedgerError(f"cannot write {folder}: {error.strerror or error}: {remedy(error)}") from error
         return folder
 
     def _features_folder(self, job: Job) -> Path:
@@ -256,9 +256,7 @@ class _Run:
         try:
             work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         except OSError as error:
-            raise LedgerError(
-                f"cannot write {folder}: {error.strerror or error}: free some disk space and run again"
-            ) from error
+            raise LedgerError(f"cannot write {folder}: {error.strerror or error}: {remedy(error)}") from error
         task = _Features(folder=folder, work=work, jobs=[job])
         request = FeaturesRequest(
             source=asdict(job.features.origin),
@@ -308,7 +306,7 @@ class _Run:
 
 
 def _unwritten(folder: Path, error: OSError) -> LedgerError:
-    return LedgerError(f"cannot write {folder}: {error.strerror or error}: free some disk space and run again")
+    return LedgerError(f"cannot write {folder}: {error.strerror or error}: {remedy(error)}")
 
 
 def _lost(job: Job, why: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import fcntl
 import shutil
 import tempfile
@@ -42,6 +43,13 @@ class WorkFolder:
     def release(self) -> None:
         """Release the folder, so that another process can resume the job."""
         self._lock.close()
+
+
+def remedy(error: OSError) -> str:
+    """Return what to do about a file that cannot be written."""
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return "choose another folder with --runs"
+    return "free some disk space and run again"
 
 
 class Ledger:
@@ -162,9 +170,7 @@ class Ledger:
             _clear(target, (*names, RECORD))
             sync(self.jobs)
         except OSError as error:
-            raise LedgerError(
-                f"cannot write {target}: {error.strerror or error}: free some disk space and run again"
-            ) from error
+            raise LedgerError(f"cannot write {target}: {error.strerror or error}: {remedy(error)}") from error
         finally:
             work.release()
         return record
