@@ -172,6 +172,12 @@ def test_a_path_is_read_with_its_options(tmp_path: Path) -> None:
     assert dataset.valid_from_train
 
 
+def test_options_of_tables_are_not_for_registered_names() -> None:
+    """They would be ignored in silence."""
+    with pytest.raises(UsageError, match="are for tables, but toy is a registered name"):
+        load(DatasetRequest(name="toy", options=ReadOptions(groups="g")), CATALOG)
+
+
 def test_a_registered_name_goes_before_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that happens to be called like a data set does not hide it."""
     (tmp_path / "toy").mkdir()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import call, record
+from helpers import call
+from helpers import record as finished_record
 from sklearn import metrics
 
 from mlbench.data.dataset import Dataset
@@ -166,7 +167,7 @@ def test_damaged_scores_are_not_scored(finished: Path, tmp_path: Path) -> None:
 
 def test_undefined_values_come_last(tmp_path: Path, finder: DatasetFinder) -> None:
     """A job whose value is undefined is no better than the best, also where 0 would be."""
-    records = [record(None, model="a"), record(0.3, model="b"), record(0.1, model="c")]
+    records = [finished_record(value, model=model) for model, value in (("a", None), ("b", 0.3), ("c", 0.1))]
 
     rows = rescore(find_metric("hamming_loss"), records, Ledger(tmp_path), finder, lambda line: None)
 

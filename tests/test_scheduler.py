@@ -307,9 +307,7 @@ def test_features_of_another_version_are_computed_anew(tmp_path: Path, monkeypat
     """Each version of a plugin has a folder of its own; the jobs of one version share it."""
     targets = _with_features(Outcome(status="ok"), monkeypatch, written=True)
     for version in ("0.1", "0.2", "0.1"):
-        jobs = [
-            replace(job, features=replace(job.features, origin=origin(version=version))) for job in _jobs(2, "log")
-        ]
+        jobs = [replace(job, features=replace(job.features, origin=origin(version=version))) for job in _jobs(2, "log")]
         _run(jobs, InlineExecutor(), tmp_path)
 
     assert [Path(target).name for target in targets] == ["log-mlbench-toy-0.1", "log-mlbench-toy-0.2"]

@@ -237,6 +237,15 @@ def test_what_the_scores_do_not_give_is_found(
     assert any(line.startswith(f"{job / name}: {words}") or (words in line and name in line) for line in found), found
 
 
+def test_only_what_could_be_recomputed_is_counted(job: Path, finder: DatasetFinder) -> None:
+    """A job whose files or trials do not fit its record is a job, but none of its metrics was recomputed."""
+    whole = verify_runs(job.parents[1], finder)
+    _forge(job, "params")
+    forged = verify_runs(job.parents[1], finder)
+
+    assert (whole.jobs, whole.recomputed, forged.jobs, forged.recomputed) == (1, 1, 1, 0)
+
+
 def test_another_order_of_adding_up_is_no_difference(job: Path, finder: DatasetFinder) -> None:
     """The last digit may differ: another processor adds up in another order."""
     record = read_record(job)
