@@ -261,6 +261,19 @@ def test_a_zero_is_a_zero() -> None:
     assert audit(replace(as_stored, train=replace(as_stored.train, X=stored))) == audit(as_stored)
 
 
+def test_a_feature_of_stored_zeros_never_varies() -> None:
+    """A zero that CSR stores is no other value than one that it leaves out."""
+    arrays = clean()
+    for part in SIZES:
+        arrays[part]["X"][:, 0] = 0
+    data = dataset(arrays, sparse=True)
+    stored = sp.csr_matrix(np.where(np.arange(D) == 0, 1, data.train.X.toarray()))
+    stored.data[stored.indices == 0] = 0
+
+    assert audit(data).constant == (0,)
+    assert audit(replace(data, train=replace(data.train, X=stored))).constant == (0,)
+
+
 # ------------------------------------------------------------------------------------- near repeats
 def naive_near(earlier: np.ndarray, later: np.ndarray, train: np.ndarray) -> int:
     """The definition, pair by pair, in float64."""

@@ -51,6 +51,7 @@ def test_control_characters_do_not_break_the_csv(column: str, value: str) -> Non
     assert len(board.rows) == 2
     assert board.rows[1][column] == "second"
     assert to_csv(board) == text
+    assert len(text.splitlines()) == 3
 
 
 @pytest.mark.parametrize("value", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "=HYPERLINK(1)"])

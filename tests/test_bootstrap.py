@@ -138,3 +138,18 @@ def test_rare_labels_have_no_interval() -> None:
     assert np.isnan(high[0])
     values = average_precision(Y, scores, None)
     assert all(low[i] < values[i] < high[i] for i in range(1, 10))
+
+
+@pytest.mark.parametrize("n_units", [7, FEW_UNITS + 20])
+def test_blocks_of_thresholds_are_one_ranking(monkeypatch: pytest.MonkeyPatch, n_units: int) -> None:
+    """However few thresholds are held in memory at a time, every replicate is the same."""
+    rng = np.random.default_rng(6)
+    Y = (rng.random((n_units + 30, 3)) < 0.3).astype(np.uint8)
+    scores, unit = rng.normal(size=Y.shape) + Y, rng.permutation(len(Y)) % n_units
+    whole = bootstrap(Y, scores, unit, weights(SHA, n_units, 12))
+
+    monkeypatch.setattr("mlbench.evaluation.bootstrap.CELLS", 5 * 12)
+    found = bootstrap(Y, scores, unit, weights(SHA, n_units, 12))
+
+    assert found.micro == pytest.approx(whole.micro, abs=1e-12)
+    assert found.per_label == pytest.approx(whole.per_label, abs=1e-12, nan_ok=True)

@@ -34,6 +34,13 @@ def test_what_is_changed_is_kept_beside_the_name() -> None:
     assert whole.name != "toy"
 
 
+def test_warnings_and_notes_are_lines() -> None:
+    """A reader's text is a line of a board each, whatever it holds."""
+    whole = complete(random_dataset(warnings=("made up\nby hand",), notes=("two\r\nlines",)))
+
+    assert (whole.warnings, whole.facts) == (("made up by hand",), ("two lines",))
+
+
 def test_a_validation_split_that_was_held_out_is_said() -> None:
     """It is mlbench's own choice, and the reader's notes come after it."""
     whole = complete(random_dataset(valid=None, notes=("from the file",)))

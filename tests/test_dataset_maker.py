@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,14 +95,16 @@ def test_two_makers_do_not_meet(tmp_path: Path) -> None:
 
 def test_an_interrupted_make_stops_its_processes(tmp_path: Path) -> None:
     """What waits in the pool is not begun any more."""
+    futures: list[Future[int]] = []
 
     def maker(context: MakeContext) -> None:
-        futures = [context.executor.submit(os.getpid) for _ in range(2000)]
+        futures.extend(context.executor.submit(os.getpid) for _ in range(2000))
         futures[0].result()
         raise DataError("no good")
 
     with process_pool(1) as executor, pytest.raises(DataError, match="no good"):
         make(registered(maker), tmp_path / "out", executor=executor)
+    assert futures[-1].cancelled()
 
 
 def _raise(error: Exception) -> Any:

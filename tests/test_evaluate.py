@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import random_dataset
+from helpers import random_dataset, random_split
 from sklearn.metrics import average_precision_score, hamming_loss, label_ranking_loss
 
 from mlbench.data.complete import CompleteDataset, complete
 from mlbench.evaluation.evaluate import evaluate
 from mlbench.results.outcome import Outcome
-from mlbench.results.schema import LOG, SCORES_TEST, SCORES_VALID, Budget, JobKey, Record
+from mlbench.results.schema import LOG, PER_LABEL, SCORES_TEST, SCORES_VALID, Budget, JobKey, Record
 from mlbench.results.trial_log import TrialRecord
 
 
@@ -32,6 +33,7 @@ def _evaluated(
         TrialRecord(number=0, state="COMPLETE", value=0.4, params={"alpha": 1.0}, seconds=2.0, fit_seconds=1.5),
         TrialRecord(number=1, state="COMPLETE", value=0.6, params={"alpha": 2.0}, seconds=3.0, fit_seconds=2.5),
         TrialRecord(number=2, state="FAIL", status="timeout", params={"alpha": 3.0}, seconds=5.0),
+        TrialRecord(number=3, state="FAIL", status="failed", params={"alpha": 4.0}),
     ]
     ended = Outcome(**{"status": "ok", "error": None, "wall_seconds": 20.0, "fit_seconds": 2.5, **outcome})  # type: ignore[arg-type]
     return evaluate(key, dataset, folder, trials, ended, default_params={"alpha": 1.0}, n_trials_asked=20)
@@ -53,10 +55,29 @@ def test_values_are_those_of_scikit_learn(tmp_path: Path) -> None:
         assert found.value(split, "label_ranking_loss") == pytest.approx(label_ranking_loss(Y, scores), abs=1e-12)
         assert found.value(split, "hamming_loss") == pytest.approx(hamming_loss(Y, scores >= found.threshold))
     assert (found.status, found.best_trial, found.best_params) == ("ok", 1, {"alpha": 2.0})
-    assert (found.n_trials, found.n_trials_failed, found.n_trials_timed_out, found.n_trials_asked) == (3, 1, 1, 20)
+    assert (found.n_trials, found.n_trials_failed, found.n_trials_timed_out, found.n_trials_asked) == (4, 2, 1, 20)
+    assert (found.default_value, found.default_params) == (0.4, {"alpha": 1.0})
     assert found.timings.tune_seconds == 2.0 + 3.0 + 5.0 - 2.5  # the best trial's fit is the final one
     assert set(names) == {SCORES_VALID, SCORES_TEST, "trials.csv", "per_label.csv", "curves.json"}
     assert all((tmp_path / name).is_file() for name in names)
+
+
+def test_labels_are_counted_in_their_own_splits(tmp_path: Path) -> None:
+    """Positives are those of train and of test; a label without one in test is not among those that are scored."""
+    test = random_split(2, 20)
+    test.Y[:, 1] = 0
+    dataset = complete(random_dataset(test=test))
+    for name, scores in zip((SCORES_VALID, SCORES_TEST), _scores(dataset), strict=True):
+        np.save(tmp_path / name, scores)
+
+    found, _ = _evaluated(tmp_path, dataset)
+
+    with (tmp_path / PER_LABEL).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["n_positives_train"]) for row in rows] == dataset.train.Y.sum(axis=0).tolist()
+    assert [int(row["n_positives_test"]) for row in rows] == test.Y.sum(axis=0).tolist()
+    assert [row["average_precision"] == "" for row in rows] == [False, True, False]
+    assert found.dataset.n_labels_scored == 2
 
 
 def test_the_tuned_metric_has_its_replicates(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from helpers import call, record
 
 from mlbench.cli.main import COMMANDS
 from mlbench.results.ledger import Ledger, read_record
-from mlbench.results.schema import Record
+from mlbench.results.schema import Record, TuningReport
 
 MICRO = "average_precision_micro"
 
@@ -230,3 +230,15 @@ def test_a_full_disk_behind_standard_output_is_one_line(words: list[str]) -> Non
         2,
         "mlbench: cannot write to standard output: No space left on device\n",
     )
+
+
+@pytest.mark.parametrize("n", [4, 5, 9, 10])
+def test_the_expected_best_of_as_many_trials_as_there_were(tmp_path: Path, n: int) -> None:
+    """The best of 5, or of 10, is shown from a study of exactly so many trials on."""
+    expected = tuple(0.1234 + m / 100 for m in range(1, n + 1))
+    runs = _runs(tmp_path, record(tuning=TuningReport(expected_best=expected)))
+
+    code, out, _ = call("leaderboard", "--tuning", "--runs", runs)
+
+    assert code == 0
+    assert ("0.1734" in out, "0.2234" in out) == (n >= 5, n >= 10)

@@ -16,13 +16,16 @@ import optuna
 import pytest
 from helpers import job_data, random_dataset, record, request
 
+from mlbench.data.cache import read_job_data, write_data
+from mlbench.data.complete import complete
+from mlbench.data.dataset import Split
 from mlbench.evaluation.evaluate import _tune_seconds
-from mlbench.execution import supervisor, tuning, worker
+from mlbench.execution import features, supervisor, tuning, worker
 from mlbench.execution.process import Ending
 from mlbench.execution.scheduler import _Run
-from mlbench.execution.worker_request import CURVE, EXIT_DISK, WorkerRequest
+from mlbench.execution.worker_request import CURVE, EXIT_DISK, FeaturesRequest, WorkerRequest
 from mlbench.metrics import DIRECTIONS
-from mlbench.plugins.specs import FitContext, ModelSpec
+from mlbench.plugins.specs import FeatureSpec, FitContext, ModelSpec
 from mlbench.results.ledger import Ledger
 from mlbench.results.outcome import OUTCOME, Outcome, write_outcome
 from mlbench.results.schema import Budget
@@ -55,6 +58,34 @@ def test_scores_are_on_disk_before_their_name(tmp_path: Path, monkeypatch: pytes
     worker.save_scores(path, np.zeros((2, 2)))
 
     assert seen == [False, True]
+
+
+def test_features_are_fitted_on_train_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They see the rows and labels of train, and no context but seed and threads; all rows are transformed."""
+    dataset = complete(random_dataset())
+    write_data(dataset, tmp_path / "data")
+    seen: list[tuple[Split, FitContext]] = []
+
+    def fit(train: Split, context: FitContext) -> Any:
+        seen.append((train, context))
+        return lambda X: 2 * X
+
+    monkeypatch.setattr(features, "load_features", lambda *_: FeatureSpec(name="f", summary="s", fit=fit))
+    outcome = features.compute(
+        FeaturesRequest(
+            source={"plugin": "p", "version": "1", "entry_point": "p"}, features="f", data=str(tmp_path / "data"),
+            target=str(tmp_path / "target"), work=str(tmp_path), threads=3, library_threads=1, budget=Budget(),
+        )
+    )  # fmt: skip
+    [(train, context)] = seen
+    found = read_job_data(tmp_path / "data", tmp_path / "target")
+
+    assert outcome.status == "ok"
+    assert np.array_equal(train.X, dataset.train.X)
+    assert np.array_equal(train.Y, dataset.train.Y)
+    assert (context.seed, context.threads, context.valid) == (0, 3, None)
+    assert np.array_equal(found.valid.X, 2 * dataset.valid.X)
+    assert np.array_equal(found.X_test, 2 * dataset.test.X)
 
 
 # ------------------------------------------------------------------------------------- time accounting
@@ -149,6 +180,21 @@ def test_the_train_curve_is_given_up_once_and_a_full_disk_is_tried_once(
     outcome = supervisor.supervise(request(tmp_path))
 
     assert (wanted, outcome.status) == ([True, False, False], "killed")
+
+
+def test_what_an_earlier_process_said_is_not_taken_for_this_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ends without an outcome of its own has none, whatever lies in its folder."""
+    write_outcome(tmp_path / OUTCOME, Outcome(status="ok"))
+    ending = Ending(kind="exit", code=0, last={"phase": "final"})
+    monkeypatch.setattr(supervisor.process, "run_child", lambda argv, **how: ending)
+
+    outcome = supervisor.supervise(request(tmp_path))
+
+    assert (outcome.status, outcome.error) == (
+        "killed", "the process exited with code 0 while fitting the final model",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("phase", "end"), [("prepare", 5), ("trial", 5), ("final", 30), ("curve", 30), ("start", 30)])

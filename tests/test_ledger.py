@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import patient, record
@@ -396,6 +397,23 @@ def test_a_folder_being_committed_is_not_taken(
     assert claimed
     assert work.path not in claimed
     assert sorted(path.name for path in (ledger.jobs / ID).iterdir()) == ["log.txt", RECORD]
+
+
+def test_a_folder_committed_while_it_was_being_locked_is_not_taken(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock that one gets only because its owner has just committed the folder is worth nothing."""
+    left = ledger.claim(ID)
+    left.release()
+    flock = module.fcntl.flock
+
+    def late(file: Any, how: int) -> None:
+        (left.path / "lock").unlink()
+        flock(file, how)
+
+    monkeypatch.setattr(module.fcntl, "flock", late)
+
+    assert module._lock(left.path) is None
 
 
 def test_a_commit_lets_go_of_the_lock(ledger: Ledger, claim: Callable[[], WorkFolder]) -> None:

@@ -8,15 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import call, restamp
+from helpers import call, record, restamp
 
-from mlbench.errors import UsageError
+from mlbench.errors import LedgerError, UsageError
 from mlbench.results.ledger import Ledger, read_record
-from mlbench.results.merge import merge
+from mlbench.results.merge import _same_curves, differences, merge
 from mlbench.results.schema import Environment, Timings
 
 N_JOBS = 6
@@ -175,6 +176,58 @@ def test_a_damaged_job_of_the_target_is_replaced(finished: Path, tmp_path: Path)
     assert f"{folder / 'scores-test.npy'}: " in err
     assert (folder / "scores-test.npy").read_bytes()
     assert len(list(target.glob(f"jobs/{folder.name}.corrupt-*"))) == 1
+
+
+def test_a_job_that_changes_while_it_is_copied_is_not_merged(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that is not what the record says is an error that names the file, and nothing gets into the ledger."""
+    one = _copy(finished, tmp_path / "a", slice(0, 1))
+
+    def cut(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:-1])
+
+    monkeypatch.setattr("mlbench.results.merge.shutil.copyfile", cut)
+    with pytest.raises(LedgerError, match=r"changed while it was copied: run again"):
+        merge([one], tmp_path / "all")
+
+    assert not list((tmp_path / "all").glob("jobs/*"))
+
+
+def test_what_a_killed_run_left_in_the_target_is_removed(finished: Path, tmp_path: Path) -> None:
+    """A job that is there already is tidied up as a run would do it; that of a source is left alone."""
+    target, source = (_copy(finished, tmp_path / name, slice(0, 1)) for name in ("all", "a"))
+    for root in (target, source):
+        (Ledger(root).folders()[0] / "study.jsonl").write_text("left by a kill")
+
+    result = merge([source], target)
+
+    assert (result.there, result.conflicts, result.damaged) == (1, [], [])
+    assert not list(target.glob("jobs/*/study.jsonl"))
+    assert list(source.glob("jobs/*/study.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("lacking", "alike"), [((), True), (("train",), True), (("valid",), False), (("train", "test"), False)]
+)
+def test_only_the_train_curve_may_be_missing(lacking: tuple[str, ...], alike: bool) -> None:
+    """It is left out where it would take too long; the others are there always, and the same."""
+    curves = {part: {"recall": [0.0, 1.0]} for part in ("train", "valid", "test")}
+    fewer = {part: curve for part, curve in curves.items() if part not in lacking}
+
+    assert _same_curves(curves, fewer) is _same_curves(fewer, curves) is alike
+    assert not _same_curves(curves, {**curves, "train": {"recall": [0.5]}})
+
+
+def test_a_record_of_schema_1_may_lack_what_was_added_later(tmp_path: Path) -> None:
+    """Replicates and the like are no conflict with a job of an older mlbench; between two of today they are."""
+    new = record(replicates={"average_precision_micro": [0.5]}, n_trials_timed_out=1)
+    old = replace(new, replicates={}, default_value=None, n_trials_timed_out=None)
+
+    assert list(differences(tmp_path, replace(old, schema_version=1), tmp_path, new)) == []
+    assert list(differences(tmp_path, old, tmp_path, new)) == [
+        "record.json (replicates, default_value, n_trials_timed_out)"
+    ]
 
 
 def test_a_file_outside_of_the_job_is_not_copied(finished: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlbench.data.dataset import Split
-from mlbench.evaluation.bootstrap import bootstrap_test, drawn_units
+from mlbench.evaluation.bootstrap import N_REPLICATES, bootstrap_test, drawn_units
 from mlbench.evaluation.metric_replicates import metric_replicates, replicates_with
 from mlbench.metrics import DIRECTIONS, all_metrics
 
@@ -80,3 +80,15 @@ def test_too_few_groups_have_no_replicates() -> None:
     test, scores = data(4, groups=4)
 
     assert metric_replicates("hamming_loss", test, scores, THRESHOLD, "ab" * 32) is None
+
+
+@pytest.mark.parametrize("name", ["roc_auc_micro", "roc_auc_macro", "average_precision_weighted"])
+def test_blocks_of_thresholds_are_one_ranking(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """However few thresholds are held in memory at a time, every replicate is the same."""
+    test, scores = data(5)
+    whole = metric_replicates(name, test, scores, THRESHOLD, "ab" * 32)
+
+    monkeypatch.setattr("mlbench.evaluation.bootstrap.CELLS", 3 * N_REPLICATES)
+    found = metric_replicates(name, test, scores, THRESHOLD, "ab" * 32)
+
+    assert found == pytest.approx(whole, abs=1e-12, nan_ok=True)

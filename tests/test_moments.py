@@ -23,3 +23,12 @@ def test_moments_are_numpys(n, form):
     assert not live[2]
     np.testing.assert_allclose(inverse[live] * spread[live], 1, rtol=1e-6)
     assert (inverse[~live] == 0).all()
+
+
+@pytest.mark.parametrize("place", [1, -1])
+def test_a_feature_that_varies_in_one_block_is_not_constant(place):
+    """A single other value counts, in whichever block it is."""
+    X = np.full((3 * ROWS_AT_ONCE, 2), 7, dtype=np.float32)
+    X[place, 0] = 8
+    _, inverse = moments(X)
+    np.testing.assert_allclose(inverse, [1 / X[:, 0].std(dtype=np.float64), 0], rtol=1e-6)

@@ -19,7 +19,7 @@ from mlbench.data.formats import ReadOptions
 from mlbench.errors import DataError, MlbenchError, NameClash, UnknownName, UsageError
 from mlbench.execution import plan as request
 from mlbench.execution.job import Job
-from mlbench.execution.plan import Request, check_budget, plan
+from mlbench.execution.plan import LEAST_MEMORY, Request, check_budget, plan
 from mlbench.execution.suites import n_bytes, read_suite, seconds
 from mlbench.plugins.catalog import CORE, Catalog, PluginEntry
 from mlbench.plugins.datasets import DatasetRequest, load
@@ -170,6 +170,12 @@ def test_a_path_is_read_with_its_options(tmp_path: Path) -> None:
     assert dataset.label_names == ("p", "q")
     assert {part for part, _ in dataset.parts()} == {"train", "valid", "test"}
     assert dataset.valid_from_train
+
+
+def test_options_of_tables_are_not_for_registered_names() -> None:
+    """They would be ignored in silence."""
+    with pytest.raises(UsageError, match="are for tables, but toy is a registered name"):
+        load(DatasetRequest(name="toy", options=ReadOptions(groups="g")), CATALOG)
 
 
 def test_a_registered_name_goes_before_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,6 +350,13 @@ def test_the_default_budget_makes_sense() -> None:
     assert check_budget(Budget()) == Budget()
 
 
+def test_the_least_budget_makes_sense() -> None:
+    """One trial, and the memory that importing NumPy takes, are enough."""
+    least = Budget(n_trials=1, memory_limit=LEAST_MEMORY)
+
+    assert check_budget(least) == least
+
+
 # -------------------------------------------------------------------------------------------- suites
 def _suite(folder: Path, text: str) -> Path:
     path = folder / "suite.toml"
@@ -428,6 +441,9 @@ def test_a_file_beside_the_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("models = [3]\n[[datasets]]\nname = 'demo'", "models"),
         ("seeds = 1\n[[datasets]]\nname = 'demo'", "seeds"),
         ("seeds = ['x']\n[[datasets]]\nname = 'demo'", "seeds"),
+        ("seeds = [true]\n[[datasets]]\nname = 'demo'", "seeds"),
+        ("seeds = [-1]\n[[datasets]]\nname = 'demo'", "seeds"),
+        ("n_trials = true\n[[datasets]]\nname = 'demo'", "n_trials"),
         ("n_trials = 'many'\n[[datasets]]\nname = 'demo'", "n_trials"),
         ("n_trials = 2.5\n[[datasets]]\nname = 'demo'", "n_trials"),
         ("limit = 'x'\n[[datasets]]\nname = 'demo'", "limit"),

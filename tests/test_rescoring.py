@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import call
+from helpers import record as finished_record
 from sklearn import metrics
 
 from mlbench.data.dataset import Dataset
@@ -163,3 +164,12 @@ def test_damaged_scores_are_not_scored(finished: Path, tmp_path: Path, metric: s
 
     assert code == 2
     assert "scores-test.npy: wrong checksum" in err
+
+
+def test_undefined_values_come_last(tmp_path: Path, finder: DatasetFinder) -> None:
+    """A job whose value is undefined is no better than the best, also where 0 would be."""
+    records = [finished_record(value, model=model) for model, value in (("a", None), ("b", 0.3), ("c", 0.1))]
+
+    rows = rescore(find_metric("hamming_loss"), records, Ledger(tmp_path), finder, lambda line: None)
+
+    assert [(row.model, row.test) for row in rows] == [("c", 0.1), ("b", 0.3), ("a", None)]

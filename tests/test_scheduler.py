@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,12 @@ from mlbench.execution.executors import InlineExecutor, SupervisingThreads, exec
 from mlbench.execution.job import Job
 from mlbench.execution.process import Stopped, run_child
 from mlbench.execution.scheduler import Schedule, schedule
-from mlbench.execution.worker_request import WorkerRequest
+from mlbench.execution.worker_request import FeaturesRequest, WorkerRequest
 from mlbench.plugins.catalog import CORE, PluginEntry
 from mlbench.plugins.specs import FeatureSpec, ModelSpec
 from mlbench.results.ledger import Ledger, WorkFolder
 from mlbench.results.outcome import Outcome
-from mlbench.results.schema import Record
+from mlbench.results.schema import LOG, Record
 
 Instead = Mapping[int, Callable[["Future[Any]"], object]]
 LOST = "toy · raw · a · seed 1: {why}: run again to go on"
@@ -266,3 +267,71 @@ def test_an_interrupt_kills_the_children_at_once(tmp_path: Path, monkeypatch: py
         with pytest.raises(ProcessLookupError):
             os.kill(int(path.read_text()), 0)
     assert all(_is_released(job, tmp_path) for job in jobs)
+
+
+# --------------------------------------------------------------------------------------------- requests
+def test_small_data_have_one_library_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to ``SMALL`` values numeric libraries get one thread, beyond it as many as the model."""
+    asked: list[WorkerRequest] = []
+
+    def supervise(request: WorkerRequest) -> Outcome:
+        asked.append(request)
+        return Outcome(status="ok")
+
+    monkeypatch.setattr(scheduler, "supervise", supervise)
+    size = int(_jobs(1)[0].dataset.train.X.size)
+    for number, most in enumerate((size, size - 1)):
+        monkeypatch.setattr(scheduler, "SMALL", most)
+        schedule(_jobs(1), InlineExecutor(), Ledger(tmp_path / f"{number}"), _evaluate, threads=8)
+
+    assert [(one.threads, one.library_threads) for one in asked] == [(8, 1), (8, 8)]
+
+
+# --------------------------------------------------------------------------------------------- features
+def _with_features(outcome: Outcome, monkeypatch: pytest.MonkeyPatch, *, written: bool) -> list[str]:
+    """Let features end so, with a log, and their folder there or not; the folders that were asked for."""
+    targets: list[str] = []
+
+    def supervise_features(request: FeaturesRequest) -> Outcome:
+        targets.append(request.target)
+        (Path(request.work) / LOG).write_text("what the plugin printed\n")
+        if written:
+            Path(request.target).mkdir()
+        return outcome
+
+    monkeypatch.setattr(scheduler, "supervise_features", supervise_features)
+    return targets
+
+
+def test_features_of_another_version_are_computed_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each version of a plugin has a folder of its own; the jobs of one version share it."""
+    targets = _with_features(Outcome(status="ok"), monkeypatch, written=True)
+    for version in ("0.1", "0.2", "0.1"):
+        jobs = [replace(job, features=replace(job.features, origin=origin(version=version))) for job in _jobs(2, "log")]
+        _run(jobs, InlineExecutor(), tmp_path)
+
+    assert [Path(target).name for target in targets] == ["log-mlbench-toy-0.1", "log-mlbench-toy-0.2"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error"),
+    [
+        (Outcome(status="failed", error="no"), "features 'log': no"),
+        (Outcome(status="ok"), "features 'log': nothing was written"),
+    ],
+)
+def test_jobs_whose_features_failed_are_rows_with_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, error: str
+) -> None:
+    """Every job says what was wrong with its features, with what their plugin printed; they are tried once a run."""
+    targets = _with_features(outcome, monkeypatch, written=False)
+
+    def evaluate(job: Job, work: WorkFolder, ended: Outcome) -> tuple[Record, tuple[str, ...]]:
+        return _evaluate(job, work, ended)[0], (LOG,)
+
+    jobs = _jobs(2, "log")
+    done = schedule(jobs, InlineExecutor(), Ledger(tmp_path), evaluate, threads=1)
+
+    assert [(one.status, one.error) for one in done.records] == [("failed", error)] * 2
+    assert {(tmp_path / "jobs" / job.id / LOG).read_text() for job in jobs} == {"what the plugin printed\n"}
+    assert len(targets) == 1

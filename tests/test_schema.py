@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlbench.results.schema import LATER, Budget, JobKey, identity
+from mlbench.results.schema import LATER, Budget, JobKey, Timings, identity
 
 KEY = JobKey(
     dataset_sha256="d" * 64, features="raw", features_plugin="mlbench-suite", features_plugin_version="protocol 1",
@@ -71,3 +71,10 @@ def test_a_later_field_without_a_plain_default_is_refused() -> None:
 
     with pytest.raises(TypeError, match=r"Second\.tags: .*plain default"):
         identity(Second())
+
+
+def test_the_total_is_of_all_that_is_known() -> None:
+    """Preparing, tuning, fitting and predicting are added up; what a job did not get to counts nothing."""
+    assert Timings(prepare_seconds=1.0, tune_seconds=2.0, fit_seconds=4.0, predict_seconds=8.0).total == 15.0
+    assert Timings(tune_seconds=2.0, predict_seconds=8.0).total == 10.0
+    assert Timings().total == 0.0

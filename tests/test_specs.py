@@ -131,3 +131,23 @@ def test_each_context_keeps_its_own() -> None:
     first.refit_state["round"] = 3
 
     assert second.refit_state == {}
+
+
+def test_a_transformer_is_fitted_on_signed_labels() -> None:
+    """Labels of one byte would wrap around where scikit-learn negates or subtracts them."""
+    seen: list[np.ndarray] = []
+
+    class Transformer:
+        def fit(self, X: np.ndarray, Y: np.ndarray) -> Transformer:
+            seen.append(Y)
+            return self
+
+        def transform(self, X: np.ndarray) -> np.ndarray:
+            return X.astype(np.float64)
+
+    train = Split(X=np.zeros((2, 1), dtype=np.float32), Y=np.array([[1, 0], [0, 1]], dtype=np.uint8))
+    spec = FeatureSpec.from_transformer(name="f", summary="s", transformer=lambda context: Transformer())
+
+    assert spec.fit(train, FitContext(seed=0))(train.X).dtype == np.float32
+    assert seen[0].dtype == np.int64
+    assert np.array_equal(seen[0], train.Y)

@@ -83,6 +83,15 @@ def log(tmp_path: Path) -> TrialLog:
     return TrialLog(tmp_path / "study.jsonl")
 
 
+def test_a_trial_is_logged_when_all_of_it_is_there(log: TrialLog) -> None:
+    """What belongs to a trial is stored before the log tells of it, so that a kill between them costs only a redo."""
+    logged: list[int] = []
+
+    _tune(log, n=3, on_end=lambda: logged.append(len(log.read())))
+
+    assert logged == [0, 1, 2]
+
+
 # ------------------------------------------------------------------------------------ what is tried
 def test_trial_0_is_the_defaults(log: TrialLog) -> None:
     """The first trial has the parameters that the plugin wrote down, so that a board shows what tuning gained."""
@@ -347,6 +356,7 @@ def test_a_metric_that_is_undefined_on_valid(log: TrialLog) -> None:
         (RuntimeError("CUDA out of memory. Tried to allocate"), "out_of_memory"),
         (OSError(12, "Cannot allocate memory"), "out_of_memory"),
         (ModuleNotFoundError("no"), "import_error"),
+        (ImportError("cannot import name"), "import_error"),
         (ValueError("no"), "failed"),
         (SystemExit(1), "failed"),
     ],

@@ -182,6 +182,10 @@ def _forge(job: Path, kind: str) -> None:
     elif kind == "value":
         best = str(max(float(line.split(",")[2]) for line in (job / "trials.csv").read_text().splitlines()[1:]))
         _replace(job, "trials.csv", best, "0.999")
+    elif kind == "micro of the best":
+        rows = [line.split(",") for line in (job / "trials.csv").read_text().splitlines()]
+        rows[1 + (record.best_trial or 0)][3] = "0.999"
+        (job / "trials.csv").write_text("".join(",".join(row) + "\n" for row in rows))
     elif kind == "replicates":
         micro = record.replicates["average_precision_micro"]
         changes = {
@@ -215,6 +219,7 @@ def _forge(job: Path, kind: str) -> None:
         ("per_label lost", "per_label.csv", "0 labels, recomputed 12"),
         ("curves", "curves.json", "the test curve does not match the scores"),
         ("value", "trials.csv", "best average_precision_micro is 0.999"),
+        ("micro of the best", "trials.csv", "average_precision_micro of the best trial is 0.999"),
         ("replicates", "record.json", "the replicates of average_precision_micro do not match the scores"),
         ("calibrated", "record.json", "test average_precision_micro_calibrated is 0.5, recomputed"),
         ("expected", "trials.csv", "expected_best is"),
@@ -230,6 +235,15 @@ def test_what_the_scores_do_not_give_is_found(
     found = _found(job, finder)
 
     assert any(line.startswith(f"{job / name}: {words}") or (words in line and name in line) for line in found), found
+
+
+def test_only_what_could_be_recomputed_is_counted(job: Path, finder: DatasetFinder) -> None:
+    """A job whose files or trials do not fit its record is a job, but none of its metrics was recomputed."""
+    whole = verify_runs(job.parents[1], finder)
+    _forge(job, "params")
+    forged = verify_runs(job.parents[1], finder)
+
+    assert (whole.jobs, whole.recomputed, forged.jobs, forged.recomputed) == (1, 1, 1, 0)
 
 
 def test_another_order_of_adding_up_is_no_difference(job: Path, finder: DatasetFinder) -> None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import request
+from helpers import random_dataset, request
 
+from mlbench.data.cache import write_data
+from mlbench.data.complete import complete
+from mlbench.data.dataset import Split
+from mlbench.evaluation.curves import SCORES_TRAIN
 from mlbench.execution import supervisor as supervise
+from mlbench.execution import worker
 from mlbench.execution.process import Ending
 from mlbench.execution.worker_request import WorkerRequest
+from mlbench.plugins.specs import FitContext, ModelSpec
 from mlbench.results.outcome import SO_FAR, Outcome, read_outcome, with_earlier, write_outcome
 from mlbench.results.trial_log import TrialLog
 
@@ -101,3 +109,73 @@ def test_all_tuning_time_counts_over_all_processes(tmp_path: Path, monkeypatch: 
     assert outcome.status == "timeout"
     assert len(granted) <= 4
     assert all(now <= before - 0.3 for before, now in pairwise(granted))
+
+
+# ------------------------------------------------------------------------------------- inside one process
+class _Pipe(io.BytesIO):
+    """What the worker says, kept."""
+
+    @property
+    def phases(self) -> list[str]:
+        """The phases in order."""
+        return [json.loads(line)["phase"] for line in self.getvalue().splitlines()]
+
+
+def _carry_out(folder: Path, monkeypatch: pytest.MonkeyPatch, spec: ModelSpec, **more: Any) -> list[str]:
+    """The phases of a request, carried out in this process on a small data set."""
+    dataset = complete(random_dataset())
+    write_data(dataset, folder / "data")
+    monkeypatch.setattr(worker, "load_model", lambda source, name: spec)
+    source = {"plugin": "p", "version": "1", "entry_point": "p"}
+    asked = request(folder, timeout=60, trial_timeout=more.pop("trial_timeout", 60.0))
+    data = str(folder / "data")
+    pipe = _Pipe()
+    run = worker._Run(replace(asked, source=source, data=data, features=data, seconds_left=60.0, **more), pipe)
+    assert run.carry_out().status == "ok"
+    return pipe.phases
+
+
+def _spec(
+    prepare: Callable[..., Any] = lambda train, context: train, score: Callable[..., Any] = lambda X: X
+) -> ModelSpec:
+    return ModelSpec(
+        name="m", summary="s", prepare=prepare, fit=lambda prepared, params, context: lambda X: score(X)[:, :3]
+    )
+
+
+@pytest.mark.parametrize(
+    ("refit", "phases"),
+    [
+        (False, ["prepare", "trial", "curve", "final"]),
+        (True, ["prepare", "trial", "final", "final", "curve"]),
+    ],
+)
+def test_every_phase_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refit: bool, phases: list[str]) -> None:
+    """The clock of a time limit starts anew with each phase; at a refit, preparing and fitting have one each."""
+    assert _carry_out(tmp_path, monkeypatch, _spec(), refit_on_both=refit) == phases
+
+
+def test_nothing_is_prepared_for_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that goes on with a study whose trials are all there only copies their scores."""
+    prepared = []
+
+    def prepare(train: Split, context: FitContext) -> Split:
+        prepared.append(train)
+        return train
+
+    first = _carry_out(tmp_path, monkeypatch, _spec(prepare))
+    second = _carry_out(tmp_path, monkeypatch, _spec(prepare))
+
+    assert (first[-1], second) == ("final", ["prepare", "final"])
+    assert len(prepared) == 1
+
+
+def test_train_rows_that_take_too_long_are_not_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The train curve may take a tenth of the time of a trial, at the pace of the test rows."""
+
+    def slow(X: Any) -> Any:
+        time.sleep(0.1)
+        return X
+
+    assert "curve" not in _carry_out(tmp_path, monkeypatch, _spec(score=slow), trial_timeout=1.0)
+    assert not (tmp_path / SCORES_TRAIN).exists()

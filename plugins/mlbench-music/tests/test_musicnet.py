@@ -15,7 +15,7 @@ from scipy.io import wavfile
 from mlbench import DataError, MakeContext, UsageError
 from mlbench.data.formats import read_dataset
 from mlbench_music import musicnet
-from mlbench_music.recordings import read_audio, read_notes
+from mlbench_music.recordings import Notes, read_audio, read_notes
 
 RATE = 44_100
 OLD = "start_time,end_time,instrument,note,start_beat,end_beat,note_value"
@@ -101,6 +101,13 @@ def test_equal_to_the_original_bit_for_bit(mini, copy):
         assert X[mine].dtype == wanted_X.dtype
         assert np.array_equal(X[mine], wanted_X)
         assert np.array_equal(Y[mine], wanted_Y)
+
+
+def test_a_note_sounds_from_its_start_up_to_its_end():
+    """The sample at which it ends is no part of it any more."""
+    one = Notes(start=np.array([10]), end=np.array([20]), pitch=np.array([60]), n_dropped=0)
+
+    assert musicnet.sounding(one, np.array([9, 10, 19, 20]))[:, 60].tolist() == [0, 1, 1, 0]
 
 
 def test_the_published_split_in_a_fixed_order(mini):

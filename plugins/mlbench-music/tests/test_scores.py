@@ -47,6 +47,13 @@ def test_ties_become_one_note_across_the_bar(tmp_path):
     assert read(tmp_path, score(tied)) == [(0, 2, 60, 0), (2, 1, 60, 0)]
 
 
+def test_a_tie_holds_on_over_a_bar_that_is_written_too_short(tmp_path):
+    """Where another part makes the measure longer, what is tied over its end sounds until there."""
+    tied = [note(extra='<tie type="start"/>'), note(extra='<tie type="stop"/>')]
+    text = score(tied, [note("G", 3, duration=16), note("A", 3)])
+    assert read(tmp_path, text) == [(0, 4, 55, 1), (0, 5, 60, 0), (4, 1, 57, 1)]
+
+
 def test_backup_makes_a_second_voice(tmp_path):
     """What follows a backup starts earlier, and the measure is as long as its longest voice."""
     text = score([note(duration=8) + "<backup><duration>8</duration></backup>" + note("G"), note("A")])

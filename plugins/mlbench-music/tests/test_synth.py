@@ -90,6 +90,28 @@ def test_killed_and_started_again_makes_the_same_bytes(tiny, mlbench, home, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+def test_a_line_of_the_log_that_was_cut_short_is_cut_off(tmp_path):
+    """Else the next line would go on with it, and an interruption after that could not be gone on from."""
+    log = tmp_path / synth.DONE
+    log.write_text('{"group": 0}\n{"gro')
+    assert synth._read_done(log) == {0: {"group": 0}}
+    assert log.read_text() == '{"group": 0}\n'
+    assert synth._read_done(tmp_path / "none") == {}
+
+
+def test_rows_are_on_disk_before_the_log_tells_of_them(tmp_path, monkeypatch):
+    """Rows go into their place in the file, and are synced with all that was written."""
+    file, rows = tmp_path / "audio.npy", np.ones((2, 3), dtype=np.float32)
+    synth._allocate(file, (5, 3), np.dtype(np.float32))
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(np.load(file, allow_pickle=False)))
+
+    synth._write_rows(file, 1, rows)
+
+    assert len(synced) == 1
+    assert synced[0].sum(axis=1).tolist() == [0, 3, 3, 0, 0]
+
+
 def test_other_options_do_not_go_on_with_what_is_there(tiny, tmp_path, digests):
     """A leftover of another seed is thrown away."""
     leftover = tmp_path / "leftover"

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from sklearn.linear_model import Ridge
 
 from mlbench import FitContext, Split
+from mlbench.toolkit.scaling import measure
 
 SPEC = next(iter(plugin.mlbench_models()))
 POWER = {"standard": 1.0, "pareto": 0.5, "none": 0.0}
@@ -200,3 +201,16 @@ def test_trials_of_one_preparation_are_trials_of_their_own(n):
         found = SPEC.fit(prepared, {"shrinkage": shrinkage, "scaling": scaling}, context)(train.X)
 
         np.testing.assert_array_equal(found, trained(train, shrinkage, scaling)(train.X))
+
+
+@pytest.mark.parametrize("form", [lambda s: s, as_sparse], ids=["dense", "sparse"])
+def test_products_with_the_rows_are_about_their_means(form):
+    """Whatever is left of a mean of the dual coefficients, centred features have no part in it."""
+    train = planted(40, 60)
+    dual = np.random.default_rng(2).standard_normal((40, 3)) + 5
+    columns = measure(train.X)
+    Z = (train.X - train.X.mean(axis=0, dtype=np.float64)) * columns.inverse
+
+    found = plugin.transposed_product(form(train).X, columns, dual)
+
+    np.testing.assert_allclose(found, Z.T @ dual, atol=1e-4)

@@ -142,3 +142,14 @@ def test_trials_with_other_bins_have_their_own_rows():
         alone = SPEC.fit(SPEC.prepare(train, context), params, context)(train.X)
 
         np.testing.assert_array_equal(SPEC.fit(prepared, params, context)(train.X), alone)
+
+
+@pytest.mark.parametrize(("most", "kept"), [(None, [16, 32]), (0, [16])], ids=["little", "much"])
+def test_rows_stay_binned_as_memory_allows(monkeypatch, most, kept):
+    """Of many cells, only those of the latest number of bins stay; of few, those of all."""
+    train, context = planted(), FitContext(seed=0, valid=planted(200, seed=1), best_step=1)
+    monkeypatch.setattr(plugin, "MOST_CELLS", train.X.size * len(train.Y[0]) if most is None else most)
+    prepared = SPEC.prepare(train, context)
+    SPEC.fit(prepared, {**SPEC.defaults, "max_bin": 16}, context)
+
+    assert sorted(prepared[1].cache) == kept
