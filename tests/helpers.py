@@ -17,7 +17,7 @@ from mlbench.data.dataset import Dataset, Split, make_split
 from mlbench.data.files import file_sha256
 from mlbench.errors import MlbenchError
 from mlbench.execution.worker_request import WorkerRequest
-from mlbench.metrics import DIRECTIONS
+from mlbench.metrics import METRICS
 from mlbench.plugins.catalog import Catalog, PluginEntry, PluginSource
 from mlbench.plugins.specs import DatasetSpec, FeatureSpec, ModelSpec
 from mlbench.results.ledger import read_record
@@ -102,8 +102,8 @@ def record(
     """The record of a job; every metric of test is ``micro`` but for the macro AP."""
     metrics: dict[str, dict[str, float | None]] = {}
     if status == "ok":
-        test: dict[str, float | None] = dict.fromkeys(DIRECTIONS, micro)
-        metrics = {"test": {**test, "average_precision_macro": macro}, "valid": dict.fromkeys(DIRECTIONS, valid)}
+        test: dict[str, float | None] = dict.fromkeys(METRICS, micro)
+        metrics = {"test": {**test, "average_precision_macro": macro}, "valid": dict.fromkeys(METRICS, valid)}
     job = JobKey(
         dataset_sha256="d" * 64,
         features=features,
@@ -126,6 +126,7 @@ def record(
         "error": error,
         "dataset": info,
         "metrics": metrics,
+        "metric_versions": {name: METRICS[name].version for name in metrics.get("test", {})},
         "threshold": 0.5,
         "default_value": 0.5,
         "default_average_precision_micro": 0.5,

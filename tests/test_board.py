@@ -77,7 +77,7 @@ def test_a_row_has_the_records_values() -> None:
         "metric": "average_precision_micro", "metric_value": "0.3333333333333333", "valid_metric": "0.75",
         "default_metric": "0.5", "budget_trials": "20", "budget_seconds": "600.0", "budget_trial_seconds": "300.0",
         "budget_memory_mb": "8192.0", "refit": "train", "job_ids": "ridge-raw-0-0.1",
-        "board_id": record().job.board_id, "schema_version": "2",
+        "board_id": record().job.board_id, "schema_version": "3",
     }  # fmt: skip
     assert tuple(row) == COLUMNS
 
@@ -271,7 +271,7 @@ def test_a_board_names_its_jobs_and_itself() -> None:
     assert {row["model"]: row["job_ids"] for row in board.rows} == {"ridge": f"{'c' * 32} {'b' * 32}", "x": "a" * 32}
     assert board.job_ids == {"a" * 32, "b" * 32, "c" * 32}
     assert {row["board_id"] for row in board.rows} == {board.id} == {first.job.board_id}
-    assert (board.dataset, board.dataset_sha256, board.schema_version) == ("toy", "d" * 64, 2)
+    assert (board.dataset, board.dataset_sha256, board.schema_version) == ("toy", "d" * 64, 3)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_some_later_columns_may_be_missing() -> None:
     board = from_csv(rows_to_csv(columns, BOARD.rows))
 
     assert board.rows == tuple({**row, "notes": "", "refit": ""} for row in BOARD.rows)
-    assert board.schema_version == 2
+    assert board.schema_version == 3
 
 
 @pytest.mark.parametrize(

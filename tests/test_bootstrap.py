@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from mlbench.data.dataset import make_split
-from mlbench.evaluation.bootstrap import FEW_UNITS, bootstrap, bootstrap_test, interval, units, weights
+from mlbench.evaluation.bootstrap import FEW_UNITS, bootstrap, bootstrap_test, units, weights
+from mlbench.evaluation.intervals import interval, label_intervals
 from mlbench.metrics import average_precision
 
 SHA = "3f" * 32
@@ -107,7 +108,9 @@ def test_groups_cover_where_rows_do_not() -> None:
     covered = {"groups": 0, "rows": 0}
     for Y, scores, groups in found:
         for name, unit in (("groups", units(len(Y), groups)), ("rows", units(len(Y), None))):
-            low, high = interval(bootstrap(Y, scores, unit, weights(SHA, int(unit.max()) + 1, 100)).micro)
+            n_units = int(unit.max()) + 1
+            drawn = bootstrap(Y, scores, unit, weights(SHA, n_units, 100)).micro
+            low, high = interval(average_precision(Y, scores, "micro"), drawn, n_units)
             covered[name] += low <= truth <= high
     assert covered["groups"] / 60 >= 0.85
     assert covered["rows"] / 60 < 0.75
@@ -133,10 +136,10 @@ def test_rare_labels_have_no_interval() -> None:
     Y[3, 0] = 1
     found = bootstrap(Y, scores, groups, weights(SHA, 40))
     found.per_label[0, 1:] = np.nan
-    low, high = found.intervals()
+    values = average_precision(Y, scores, None)
+    low, high = label_intervals(values, found.per_label, 40)
     assert np.isnan(low[0])
     assert np.isnan(high[0])
-    values = average_precision(Y, scores, None)
     assert all(low[i] < values[i] < high[i] for i in range(1, 10))
 
 

@@ -20,7 +20,7 @@ def test_three_given_splits_stay_as_they_are() -> None:
 
     for (name, split), (_, before) in zip(whole.parts(), given.parts(), strict=True):
         np.testing.assert_array_equal(split.X, before.X, err_msg=name)
-    assert whole.facts == ()
+    assert whole.facts == ("labels with fewer than 10 positives in test: 3 of 3",)
     assert (whole.name, whole.base_name, whole.limit, whole.dropped_twins) == ("toy", "toy", None, False)
     assert whole.sha256 == given.fingerprint()
 
@@ -38,7 +38,7 @@ def test_warnings_and_notes_are_lines() -> None:
     """A reader's text is a line of a board each, whatever it holds."""
     whole = complete(random_dataset(warnings=("made up\nby hand",), notes=("two\r\nlines",)))
 
-    assert (whole.warnings, whole.facts) == (("made up by hand",), ("two lines",))
+    assert (whole.warnings, whole.facts[-1]) == (("made up by hand",), "two lines")
 
 
 def test_a_validation_split_that_was_held_out_is_said() -> None:
@@ -46,7 +46,7 @@ def test_a_validation_split_that_was_held_out_is_said() -> None:
     whole = complete(random_dataset(valid=None, notes=("from the file",)))
 
     assert len(whole.train), len(whole.valid) == (32, 8)
-    assert "no validation split: 20 % of train is held out" in whole.facts[0]
+    assert "no validation split: 20 % of train is held out" in whole.facts[-2]
     assert whole.facts[-1] == "from the file"
 
 
@@ -66,9 +66,26 @@ def test_repeated_rows_shared_groups_and_dead_labels_are_counted() -> None:
 
     assert facts == (
         "labels without a positive: 1 in test",
+        "labels with fewer than 10 positives in test: 2 of 3",
         "repeated rows: 3 rows of test also occur in train",
         "groups in two splits: 5 of test also occur in valid",
     )
+
+
+@pytest.mark.parametrize(("positives", "rare"), [(9, 1), (10, 0)])
+def test_labels_with_few_positives_in_test_are_counted(positives: int, rare: int) -> None:
+    """Fewer than ten, but not those without any, which have no value at all."""
+    given = random_dataset()
+    Y = np.ones((20, 3), dtype=np.uint8)
+    Y[positives:, 0] = 0
+    Y[:, 1] = 0
+    assert given.test is not None
+
+    facts = complete(replace(given, test=Split(X=given.test.X, Y=Y))).facts
+
+    assert [fact for fact in facts if "fewer" in fact] == [
+        f"labels with fewer than 10 positives in test: {rare} of 3"
+    ] * rare
 
 
 @pytest.mark.parametrize("name", ["train", "valid", "test"])

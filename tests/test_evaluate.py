@@ -58,7 +58,7 @@ def test_values_are_those_of_scikit_learn(tmp_path: Path) -> None:
     assert (found.n_trials, found.n_trials_failed, found.n_trials_timed_out, found.n_trials_asked) == (4, 2, 1, 20)
     assert (found.default_value, found.default_params) == (0.4, {"alpha": 1.0})
     assert found.timings.tune_seconds == 2.0 + 3.0 + 5.0 - 2.5  # the best trial's fit is the final one
-    assert set(names) == {SCORES_VALID, SCORES_TEST, "trials.csv", "per_label.csv", "curves.json"}
+    assert set(names) == {SCORES_VALID, SCORES_TEST, "trials.csv", "per_label.csv", "curves.json", "replicates.npz"}
     assert all((tmp_path / name).is_file() for name in names)
 
 

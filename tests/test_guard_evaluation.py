@@ -14,13 +14,13 @@ import pytest
 from helpers import restamp
 
 from mlbench.data.dataset import Split
-from mlbench.evaluation import calibration
-from mlbench.evaluation.bootstrap import FEW_UNITS, Replicates, drawn_units
-from mlbench.evaluation.calibration import _logistic
+from mlbench.evaluation.bootstrap import FEW_UNITS, drawn_units
 from mlbench.evaluation.dataset_finder import DatasetFinder
-from mlbench.evaluation.intervals import difference, rank_ranges
-from mlbench.evaluation.tuning_report import at_edge, tuning_report
+from mlbench.evaluation.intervals import difference, label_intervals, rank_ranges
+from mlbench.evaluation.tuning_report import at_edge, ranges_of, tuning_report
 from mlbench.evaluation.verification import verify_runs
+from mlbench.metrics import calibration
+from mlbench.metrics.calibration import _logistic
 from mlbench.plugins.catalog import discover
 from mlbench.results.ledger import Ledger, read_record
 from mlbench.results.schema import Record
@@ -33,7 +33,7 @@ def test_half_of_the_replicates_are_enough_for_an_interval(known: int, there: bo
     """A label has an interval when at least half of the replicates, and exactly half is enough, have a value."""
     values = np.full((1, 10), np.nan)
     values[0, :known] = 0.5
-    lows, highs = Replicates(micro=values[0], macro=values[0], per_label=values).intervals()
+    lows, highs = label_intervals(np.array([0.5]), values, 40)
 
     assert [np.isnan(end[0]) for end in (lows, highs)] == [not there] * 2
 
@@ -63,14 +63,14 @@ def test_ten_units_are_the_fewest(n_groups: int, there: bool) -> None:
 def test_equal_models_without_noise_share_their_ranks() -> None:
     """A gap of 0 is no difference, whatever its error; a gap without noise is one."""
     flat = np.full(20, 0.5)
-    ranges = rank_ranges({"a": 0.5, "b": 0.5, "c": 0.4}, {"a": flat, "b": flat, "c": flat - 0.1})
+    ranges = rank_ranges({"a": 0.5, "b": 0.5, "c": 0.4}, {"a": flat, "b": flat, "c": flat - 0.1}, 40)
 
     assert ranges == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
 
 
 def test_superiority_counts_ties_as_half_and_ignores_the_undefined() -> None:
     """One win, one tie and one loss in defined replicates make a half."""
-    found = difference(0.0, np.array([1.0, 0.5, 0.0, np.nan]), np.array([0.5, 0.5, 0.5, 0.5]))
+    found = difference(0.0, np.array([1.0, 0.5, 0.0, np.nan]), np.array([0.5, 0.5, 0.5, 0.5]), 40)
 
     assert found.superiority == 0.5
     assert found.low < 0 < found.high
@@ -124,7 +124,7 @@ def test_the_edge_is_two_percent_of_the_range(value: float, edge: dict[str, str]
     """Exactly at the edge counts as the edge."""
     text = json.dumps({"name": "F", "attributes": {"low": 0.0, "high": 1.0, "log": False, "step": None}})
 
-    assert at_edge({"p": value}, {"p": text}) == edge
+    assert at_edge({"p": value}, ranges_of({"p": text})) == edge
 
 
 # -------------------------------------------------------------------------------------- verification

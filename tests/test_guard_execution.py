@@ -24,7 +24,7 @@ from mlbench.execution import features, supervisor, tuning, worker
 from mlbench.execution.process import Ending
 from mlbench.execution.scheduler import _Run
 from mlbench.execution.worker_request import CURVE, EXIT_DISK, FeaturesRequest, WorkerRequest
-from mlbench.metrics import DIRECTIONS
+from mlbench.metrics import METRICS
 from mlbench.plugins.specs import FeatureSpec, FitContext, ModelSpec
 from mlbench.results.ledger import Ledger
 from mlbench.results.outcome import OUTCOME, Outcome, write_outcome
@@ -251,7 +251,7 @@ def test_the_study_goes_in_the_direction_of_its_metric(
         on_best=lambda *_: 0.0, prepared=None,
     )  # fmt: skip
 
-    assert studies[0].direction.name.lower() == DIRECTIONS[metric]
+    assert studies[0].direction.name.lower() == METRICS[metric].direction
 
 
 # ------------------------------------------------------------------------------------------ fail fast

@@ -19,8 +19,9 @@ from sklearn import metrics as sk
 
 from mlbench import metrics
 from mlbench.metrics import (
-    DIRECTIONS,
     METRICS,
+    Fitted,
+    Scored,
     all_metrics,
     average_precision,
     best_threshold,
@@ -30,6 +31,14 @@ from mlbench.metrics import (
     roc_auc,
     row_rankings,
 )
+
+
+def values_at(Y: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
+    """All metrics, with predictions at a threshold."""
+    fitted = Fitted(Y=Y, scores=scores)
+    fitted.__dict__["threshold"] = threshold
+    return all_metrics(Scored.of(Y, scores, fitted))
+
 
 EXACT = {"rel": 1e-12, "abs": 1e-12, "nan_ok": True}
 
@@ -88,7 +97,7 @@ def test_average_precision_is_scikit_learns(data: tuple[np.ndarray, np.ndarray])
 def test_all_averages_are_scikit_learns(data: tuple[np.ndarray, np.ndarray]) -> None:
     """Weighted AP, AP over samples, and the macro over all labels equal scikit-learn's."""
     Y, scores = data
-    found = all_metrics(Y, scores, 0.5)
+    found = values_at(Y, scores, 0.5)
 
     def theirs(average: str) -> float:
         return float(_quietly(sk.average_precision_score, Y, scores, average=average))
@@ -133,7 +142,7 @@ def test_metrics_of_predictions_are_scikit_learns(data: tuple[np.ndarray, np.nda
     """Hamming loss, F1, Jaccard and 0/1 loss equal scikit-learn's; macro F1 is over labels with a positive."""
     Y, scores = data
     predictions = (scores >= threshold).astype(int)
-    found = all_metrics(Y, scores, threshold)
+    found = values_at(Y, scores, threshold)
 
     assert found["hamming_loss"] == pytest.approx(sk.hamming_loss(Y, predictions), **EXACT)
     assert found["zero_one_loss"] == pytest.approx(sk.zero_one_loss(Y, predictions), **EXACT)
@@ -173,9 +182,9 @@ def test_order_of_rows_and_columns_does_not_matter(data: tuple[np.ndarray, np.nd
     random.shuffle(order)
     random.shuffle(columns)
 
-    assert all_metrics(Y[order], scores[order], 0.5) == pytest.approx(all_metrics(Y, scores, 0.5), **EXACT)
-    shuffled = all_metrics(Y[:, columns], scores[:, columns], 0.5)
-    assert shuffled == pytest.approx(all_metrics(Y, scores, 0.5), **EXACT)
+    assert values_at(Y[order], scores[order], 0.5) == pytest.approx(values_at(Y, scores, 0.5), **EXACT)
+    shuffled = values_at(Y[:, columns], scores[:, columns], 0.5)
+    assert shuffled == pytest.approx(values_at(Y, scores, 0.5), **EXACT)
 
 
 @patient
@@ -188,7 +197,7 @@ def test_labels_without_positives_do_not_count_in_macro(
     wider = np.hstack([Y, np.zeros((len(Y), more), dtype=Y.dtype)])
     wider_scores = np.hstack([scores, np.full((len(Y), more), value, dtype=scores.dtype)])
 
-    before, after = all_metrics(Y, scores, 0.5), all_metrics(wider, wider_scores, 0.5)
+    before, after = values_at(Y, scores, 0.5), values_at(wider, wider_scores, 0.5)
 
     for name in ("average_precision_macro", "average_precision_weighted", "roc_auc_macro", "f1_macro"):
         assert after[name] == pytest.approx(before[name], **EXACT)
@@ -200,7 +209,7 @@ def test_only_the_order_of_scores_counts(data: tuple[np.ndarray, np.ndarray]) ->
     """Doubling all scores and shifting them changes no ranking metric."""
     Y, scores = data
     scores = np.round(scores.astype(np.float64), 3)
-    before, after = all_metrics(Y, scores, 0.0), all_metrics(Y, 2 * scores, 0.0)
+    before, after = values_at(Y, scores, 0.0), values_at(Y, 2 * scores, 0.0)
 
     assert after == pytest.approx(before, **EXACT)
 
@@ -211,8 +220,8 @@ def test_labels_may_have_any_type(data: tuple[np.ndarray, np.ndarray], dtype: ty
     """Labels as bool, integers or floats give the same values as uint8."""
     Y, scores = data
 
-    assert all_metrics(Y.astype(dtype), scores, 0.5) == pytest.approx(
-        all_metrics(Y, scores, 0.5), nan_ok=True, rel=0, abs=0
+    assert values_at(Y.astype(dtype), scores, 0.5) == pytest.approx(
+        values_at(Y, scores, 0.5), nan_ok=True, rel=0, abs=0
     )
 
 
@@ -226,13 +235,13 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch, size: int, dtype:
     rng = np.random.default_rng(3)
     Y, scores = (rng.random((50, 9)) < 0.3).astype(np.uint8), rng.random((50, 9)).round(1).astype(dtype)
     Y[:, [2, 8]] = Y[[0, 49]] = 0
-    whole = all_metrics(Y, scores, 0.5), *precision_recall_curve(Y, scores)
+    whole = values_at(Y, scores, 0.5), *precision_recall_curve(Y, scores)
 
     for module, names in SIZES.items():
         for name in names:
             monkeypatch.setattr(module, name, size)
 
-    for one, other in zip(whole, (all_metrics(Y, scores, 0.5), *precision_recall_curve(Y, scores)), strict=True):
+    for one, other in zip(whole, (values_at(Y, scores, 0.5), *precision_recall_curve(Y, scores)), strict=True):
         np.testing.assert_equal(one, other)
 
 
@@ -292,7 +301,7 @@ def test_layout_in_memory_does_not_matter(data: tuple[np.ndarray, np.ndarray], l
     else:
         other = Y[::-1].copy()[::-1], scores[:, ::-1].copy()[:, ::-1]
 
-    np.testing.assert_equal(all_metrics(*other, 0.5), all_metrics(Y, scores, 0.5))
+    np.testing.assert_equal(values_at(*other, 0.5), values_at(Y, scores, 0.5))
 
 
 @patient
@@ -303,7 +312,7 @@ def test_inputs_are_left_alone(data: tuple[np.ndarray, np.ndarray]) -> None:
     before = Y.copy(), scores.copy()
     Y.flags.writeable = scores.flags.writeable = False
 
-    all_metrics(Y, scores, best_threshold(Y, scores))
+    values_at(Y, scores, best_threshold(Y, scores))
 
     np.testing.assert_array_equal(Y, before[0])
     np.testing.assert_array_equal(scores, before[1])
@@ -316,23 +325,21 @@ def test_all_metrics_equals_each_metric_alone(data: tuple[np.ndarray, np.ndarray
     """Sharing the sorts changes nothing: ``all_metrics`` has every entry of the table, equal to it bit for bit."""
     Y, scores = data
     threshold = best_threshold(Y, scores)
-    found = all_metrics(Y, scores, threshold)
+    found = values_at(Y, scores, threshold)
 
-    inputs = {"scores": scores, "predictions": scores >= threshold}
-
-    assert list(found) == list(METRICS) == list(DIRECTIONS)
-    for name, metric in METRICS.items():
+    assert list(found) == list(METRICS)
+    for name in METRICS:
         np.testing.assert_equal(metric_value(name, Y, scores), found[name])
-        np.testing.assert_equal(metric.compute(Y, inputs[metric.needs]), found[name])
 
 
-@pytest.mark.parametrize("name", DIRECTIONS)
+@pytest.mark.parametrize("name", sorted(METRICS.keys() - {"average_precision_micro_calibrated"}))
 def test_directions_point_the_right_way(name: str) -> None:
     """A perfect ranking is better than a reversed one in the direction that the table states."""
-    Y = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1]])
-    right, wrong = metric_value(name, Y, Y.astype(float)), metric_value(name, Y, 1.0 - Y)
+    Y = np.eye(12, dtype=np.uint8)
+    fitted = Fitted(Y=Y, scores=Y.astype(float), exclusive=True)
+    right, wrong = (metric_value(name, Y, scores, fitted) for scores in (Y.astype(float), 1.0 - Y))
 
-    assert right > wrong if DIRECTIONS[name] == "maximize" else right < wrong
+    assert METRICS[name].sign * (right - wrong) > 0
 
 
 @patient

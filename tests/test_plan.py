@@ -172,6 +172,14 @@ def test_a_path_is_read_with_its_options(tmp_path: Path) -> None:
     assert dataset.valid_from_train
 
 
+def test_accuracy_is_for_labels_that_exclude_each_other() -> None:
+    """Elsewhere it is undefined, which is said before anything is trained."""
+    with pytest.raises(
+        UsageError, match="--metric accuracy needs labels that exclude each other, and rows of toy"
+    ):
+        plan(Request(datasets=(DatasetRequest(name="toy"),), budget=Budget(metric="accuracy")), CATALOG)
+
+
 def test_options_of_tables_are_not_for_registered_names() -> None:
     """They would be ignored in silence."""
     with pytest.raises(UsageError, match="are for tables, but toy is a registered name"):

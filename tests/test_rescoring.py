@@ -16,7 +16,7 @@ from mlbench.data.dataset import Dataset
 from mlbench.errors import UnknownName, UsageError
 from mlbench.evaluation.dataset_finder import DatasetFinder
 from mlbench.evaluation.rescoring import Scored, find_metric, rescore
-from mlbench.metrics import DIRECTIONS
+from mlbench.metrics import METRICS
 from mlbench.plugins.catalog import discover
 from mlbench.plugins.demo import load_demo
 from mlbench.results.ledger import Ledger
@@ -72,7 +72,7 @@ def test_a_metric_of_scikit_learn(
             assert value == pytest.approx(function(split.Y, given), abs=1e-12)  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("name", DIRECTIONS)
+@pytest.mark.parametrize("name", METRICS)
 def test_our_own_figures(finished: Path, finder: DatasetFinder, name: str) -> None:
     """They are those of the record, and those that its scores give."""
     metric = find_metric(name)
@@ -166,10 +166,11 @@ def test_damaged_scores_are_not_scored(finished: Path, tmp_path: Path, metric: s
     assert "scores-test.npy: wrong checksum" in err
 
 
-def test_undefined_values_come_last(tmp_path: Path, finder: DatasetFinder) -> None:
+def test_undefined_values_come_last(tmp_path: Path, finder: DatasetFinder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job whose value is undefined is no better than the best, also where 0 would be."""
     records = [finished_record(value, model=model) for model, value in (("a", None), ("b", 0.3), ("c", 0.1))]
 
+    monkeypatch.setattr(Ledger, "file", lambda ledger, record, name: tmp_path / name)  # nothing is damaged
     rows = rescore(find_metric("hamming_loss"), records, Ledger(tmp_path), finder, lambda line: None)
 
     assert [(row.model, row.test) for row in rows] == [("c", 0.1), ("b", 0.3), ("a", None)]

@@ -16,7 +16,7 @@ from mlbench.data.cache import JobData
 from mlbench.errors import InvalidScores, PluginError, TrialPruned
 from mlbench.execution.failures import classify
 from mlbench.execution.tuning import n_trials, params_of, tune
-from mlbench.metrics import DIRECTIONS, metric_value
+from mlbench.metrics import METRICS, metric_value
 from mlbench.plugins.specs import FitContext, ModelSpec
 from mlbench.results.schema import Budget
 from mlbench.results.trial_log import TrialLog, TrialRecord, best_trial
@@ -479,7 +479,7 @@ def _complete(number: int, value: float) -> TrialRecord:
     return TrialRecord(number=number, state="COMPLETE", value=value)
 
 
-@pytest.mark.parametrize("metric", DIRECTIONS)
+@pytest.mark.parametrize("metric", METRICS)
 def test_the_winner_is_the_best_by_direction(metric: str) -> None:
     """Of complete trials the best wins, the smallest where less is better; of equals the first."""
     lines = [
@@ -491,7 +491,7 @@ def test_the_winner_is_the_best_by_direction(metric: str) -> None:
     best = best_trial(lines, metric)
 
     assert best is not None
-    assert best.number == (3 if DIRECTIONS[metric] == "maximize" else 2)
+    assert best.number == (3 if METRICS[metric].sign > 0 else 2)
 
 
 def test_no_winner_without_a_complete_trial() -> None:

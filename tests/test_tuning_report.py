@@ -15,7 +15,7 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
-from mlbench.evaluation.tuning_report import at_edge, expected_best, tuning_report
+from mlbench.evaluation.tuning_report import at_edge, expected_best, ranges_of, tuning_report
 from mlbench.results.trial_log import TrialRecord
 
 
@@ -50,7 +50,7 @@ def test_expected_best_of_many_trials() -> None:
 )
 def test_edges_are_of_the_range_on_its_own_scale(value: object, distribution: object, edge: str | None) -> None:
     """Logarithmic ranges by their logarithm; a range of one value, and names, have no edge."""
-    found = at_edge({"p": value}, {"p": distribution_to_json(distribution)})  # type: ignore[arg-type]
+    found = at_edge({"p": value}, ranges_of({"p": distribution_to_json(distribution)}))  # type: ignore[arg-type]
     assert found == ({"p": edge} if edge else {})
 
 

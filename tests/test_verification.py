@@ -74,7 +74,7 @@ def test_a_good_run_passes(finished: Path) -> None:
 
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        f"{finished / 'runs'}: 6 jobs, 34 files, 4 jobs recomputed",
+        f"{finished / 'runs'}: 6 jobs, 42 files, 4 jobs recomputed",
         f"{finished / 'leaderboards' / BOARD}.csv: 3 rows, recomputed",
         "no differences",
     ]
@@ -338,7 +338,7 @@ def test_labels_are_found_by_fingerprint(tmp_path: Path, job: Path, catalog: Cat
     moved = data.rename(tmp_path / "moved")
     code, out, err = call("verify", runs, "--data", moved)
     assert (code, err) == (0, "")
-    assert "1 jobs, 7 files, 1 jobs recomputed" in out
+    assert "1 jobs, 9 files, 1 jobs recomputed" in out
     code, out, err = call("verify", runs, "--data", "demo")
     assert code == 0
     assert err.startswith("mine-limit-20: metrics not recomputed: not the data of --data demo (fingerprint ")

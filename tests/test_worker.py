@@ -17,13 +17,13 @@ from helpers import random_dataset, request
 from mlbench.data.cache import write_data
 from mlbench.data.complete import complete
 from mlbench.data.dataset import Split
-from mlbench.evaluation.curves import SCORES_TRAIN
 from mlbench.execution import supervisor as supervise
 from mlbench.execution import worker
 from mlbench.execution.process import Ending
 from mlbench.execution.worker_request import WorkerRequest
 from mlbench.plugins.specs import FitContext, ModelSpec
 from mlbench.results.outcome import SO_FAR, Outcome, read_outcome, with_earlier, write_outcome
+from mlbench.results.schema import SCORES_TRAIN
 from mlbench.results.trial_log import TrialLog
 
 

@@ -14,10 +14,11 @@ from mlbench.api.jobs import boards_of, run_jobs
 from mlbench.api.stored import score_boards
 from mlbench.data.complete import CompleteDataset
 from mlbench.data.dataset import Dataset
-from mlbench.errors import UsageError
+from mlbench.errors import UnknownName, UsageError
 from mlbench.evaluation.rescoring import find_metric
 from mlbench.execution.plan import plan
 from mlbench.execution.python_request import python_request
+from mlbench.metrics import METRICS, MICRO
 from mlbench.plugins.catalog import Catalog, discover
 from mlbench.plugins.datasets import DatasetRequest, load
 from mlbench.reporting.board import boards, leaderboard
@@ -93,24 +94,28 @@ def load_leaderboard(path: Path_) -> Leaderboard:
     return frame(leaderboard(records) for records in found.values())
 
 
-def compare(first: str, second: str, *, runs: Path_ = "runs") -> pd.DataFrame:
+def compare(first: str, second: str, *, metric: str = MICRO, runs: Path_ = "runs") -> pd.DataFrame:
     """Return paired differences, the second less the first: a line for each data set that both have.
 
     Args:
         first: ``MODEL`` or ``MODEL:FEATURES`` of ``runs``, another runs folder, a board or a job.
         second: The same.
+        metric: A metric of mlbench to compare beside micro and macro average precision.
         runs: Folder where finished jobs are kept.
 
     Raises:
         MlbenchError: No such model or folder, or nothing in common.
     """
+    if metric not in METRICS:
+        raise UnknownName("metric", metric, METRICS)
+    names = tuple(dict.fromkeys([*PAIRED, metric]))
     pairs = comparison_inputs([first, second], Path(runs)).pairs
-    return pd.DataFrame([_comparison(compare_entries(*pair)) for pair in pairs])
+    return pd.DataFrame([_comparison(compare_entries(*pair, names)) for pair in pairs])
 
 
 def _comparison(found: Comparison) -> dict[str, Any]:
     line: dict[str, Any] = {"dataset": found.dataset, "first": found.first, "second": found.second}
-    for name in PAIRED:
+    for name in found.values:
         line[f"{name}_first"], line[f"{name}_second"] = found.values[name]
         gap = found.differences.get(name)
         for part in ("value", "low", "high", "superiority"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlbench.errors import UsageError
 from mlbench.evaluation.dataset_finder import DatasetFinder
-from mlbench.evaluation.rescoring import Metric, Scored, rescore
+from mlbench.evaluation.rescoring import JobValue, RequestedMetric, rescore
 from mlbench.evaluation.verification import Verified, verify_runs
 from mlbench.plugins.catalog import discover
 from mlbench.plugins.datasets import DatasetRequest, MakeProgress, silent
@@ -19,14 +19,14 @@ from mlbench.results.ledger import Ledger
 
 
 def score_boards(
-    metric: Metric,
+    metric: RequestedMetric,
     ledger: Ledger,
     datasets: Sequence[str] = (),
     data: Sequence[DatasetRequest] = (),
     *,
     progress: MakeProgress = silent,
     note: Callable[[str], None] = lambda line: None,
-) -> list[tuple[tuple[str, str], list[Scored]]]:
+) -> list[tuple[tuple[str, str], list[JobValue]]]:
     """Return the metric of every job, for each board by (name of the data set, id of the board).
 
     Args:

@@ -13,9 +13,8 @@ from mlbench.cli.open_ledger import ReadLedger
 from mlbench.cli.options import EXIT_DIFFERENCE, runs_option
 from mlbench.cli.tables import show_table
 from mlbench.errors import UnknownName, UsageError
-from mlbench.evaluation.bootstrap import LEVEL
-from mlbench.metrics import DIRECTIONS
-from mlbench.reporting.board import MICRO
+from mlbench.evaluation.intervals import LEVEL
+from mlbench.metrics import METRICS, MICRO
 from mlbench.reporting.compare import BANDS, PAIRED, Comparison, Contender, compare_entries, unlike
 from mlbench.reporting.comparison_inputs import comparison_inputs, worse
 from mlbench.reporting.multiple_datasets import rank_over_datasets
@@ -31,13 +30,14 @@ from mlbench.reporting.plots import check_file, plot_ranks
     metavar="METRIC[:MARGIN]",
     help="Exit with code 3 if B is worse than A on test by more than MARGIN (default: 0).",
 )
+@click.option("--metric", metavar="NAME", help="Metric to compare. [default: average_precision_micro]")
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write a critical difference diagram (.png or .svg).",
 )
-def compare(what: tuple[str, ...], runs: Path, limit: str | None, plot: Path | None) -> None:
+def compare(what: tuple[str, ...], runs: Path, limit: str | None, metric: str | None, plot: Path | None) -> None:
     """Compare models, jobs, runs folders or leaderboards in pairs.
 
     A and B are models of --runs (MODEL or MODEL:FEATURES), folders of single jobs (runs/jobs/ID), two runs
@@ -47,30 +47,30 @@ def compare(what: tuple[str, ...], runs: Path, limit: str | None, plot: Path | N
     """
     if plot is not None:
         check_file(plot)
-    metric, margin = _limit(limit)
-    names = tuple(dict.fromkeys([*PAIRED, *([metric] if metric else [])]))
+    limited, margin = _limit(limit)
+    shown = known_metric(metric or limited or MICRO)
+    names = tuple(dict.fromkeys([*PAIRED, shown, *([limited] if limited else [])]))
     inputs = comparison_inputs(what, runs, ReadLedger)
     if plot is not None and not inputs.contenders:
         raise UsageError("--plot draws models of one runs folder: name them, with --runs")
     found = [compare_entries(first, second, names) for first, second in inputs.pairs]
-    _show(found)
+    _show(found, shown)
     for line in dict.fromkeys(line for pair in inputs.pairs for line in unlike(*pair)):
         click.echo(line, err=True)
     if inputs.contenders:
         _show_ranks(inputs.contenders, plot)
     lines = [f"worse: {entry.label} on {entry.dataset} has no values in {what[1]}" for entry in inputs.lost]
-    lines += [line for one in found for line in worse(one, metric, margin)]
+    lines += [line for one in found for line in worse(one, limited, margin)]
     for line in lines:
         click.echo(line, err=True)
-    sys.exit(EXIT_DIFFERENCE if lines and metric else 0)
+    sys.exit(EXIT_DIFFERENCE if lines and limited else 0)
 
 
 def _limit(text: str | None) -> tuple[str | None, float]:
     if text is None:
         return None, 0.0
     metric, _, margin = text.partition(":")
-    if metric not in DIRECTIONS:
-        raise UnknownName("metric", metric, DIRECTIONS)
+    known_metric(metric)
     try:
         least = float(margin or 0)
     except ValueError:
@@ -80,12 +80,19 @@ def _limit(text: str | None) -> tuple[str | None, float]:
     return metric, least
 
 
-def _show(found: Sequence[Comparison]) -> None:
+def known_metric(name: str) -> str:
+    """Return the name if it is one of a metric, else raise ``UnknownName``."""
+    if name not in METRICS:
+        raise UnknownName("metric", name, METRICS)
+    return name
+
+
+def _show(found: Sequence[Comparison], metric: str) -> None:
     header = (
         "Data set",
         "A",
         "B",
-        "micro AP A",
+        f"{'micro AP' if metric == MICRO else metric} A",
         "B",
         "B - A",
         f"{LEVEL:.0%} interval",
@@ -95,8 +102,8 @@ def _show(found: Sequence[Comparison]) -> None:
     )
     rows = []
     for one in found:
-        a, b = one.values[MICRO]
-        paired = one.differences.get(MICRO)
+        a, b = one.values[metric]
+        paired = one.differences.get(metric)
         macro = one.differences.get(PAIRED[1])
         macro_gap = one.values[PAIRED[1]][1] - one.values[PAIRED[1]][0]
         rows.append(

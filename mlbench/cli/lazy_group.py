@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from mlbench.cli.processor import import_numpy
+
 
 class LateGroup(click.Group):
     """A group that is given the location of each command as ``module:name``."""
@@ -23,6 +25,7 @@ class LateGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of that name, importing it if necessary."""
         if cmd_name in self.late and cmd_name not in self.commands:
+            import_numpy()
             module, _, name = self.late[cmd_name].partition(":")
             self.add_command(getattr(importlib.import_module(module), name), cmd_name)
         return super().get_command(ctx, cmd_name)

@@ -11,7 +11,7 @@ import click
 
 from mlbench.data.complete import CompleteDataset
 from mlbench.execution.job import Job
-from mlbench.metrics import DIRECTIONS
+from mlbench.metrics import METRICS
 from mlbench.results.ledger import Ledger
 from mlbench.results.schema import Record
 from mlbench.results.trial_log import best_trial
@@ -127,7 +127,7 @@ class Progress:
         """Remember the best validation score so far for each data set."""
         if value is None:
             return
-        sign = 1 if DIRECTIONS[job.budget.metric] == "maximize" else -1
+        sign = METRICS[job.budget.metric].sign
         text = f"best {value:.4f} ({job.features.spec.name} · {job.model.spec.name})"
         old = self.best.get(job.dataset.name)
         if old is None or sign * value > sign * old[0]:

@@ -18,7 +18,6 @@ from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
 from mlbench.execution.plan import DEMO, DEVICES, REFITS, Request, check_budget, plan
 from mlbench.execution.suites import n_bytes, read_suite, seconds
-from mlbench.metrics import DIRECTIONS
 from mlbench.plugins.catalog import discover
 from mlbench.plugins.datasets import DatasetRequest
 from mlbench.results.ledger import Ledger
@@ -64,7 +63,6 @@ BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metri
 )
 @click.option(
     "--metric",
-    type=click.Choice(sorted(DIRECTIONS)),
     metavar="NAME",
     help="Metric to optimise on the validation split. [default: average_precision_micro]",
 )

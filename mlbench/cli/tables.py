@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import click
 
 from mlbench.errors import one_line
-from mlbench.evaluation.calibration import CALIBRATED
-from mlbench.reporting.board import MICRO, Board
+from mlbench.metrics import CALIBRATED, MICRO
+from mlbench.reporting.board import Board
 from mlbench.reporting.row_records import records_of_rows, shown_record, sign_of
 from mlbench.reporting.views import TEXT_COLUMNS, cells, footnotes, header_of, to_markdown, warnings
 from mlbench.results.schema import Record

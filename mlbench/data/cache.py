@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,7 +21,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from mlbench.data.dataset import Matrix, Split, blocks, is_sparse
+from mlbench.data.dataset import Matrix, Split, blocks, exclusive, is_sparse
 from mlbench.errors import DataError
 
 if TYPE_CHECKING:  # a job's process reads files alone
@@ -46,6 +47,17 @@ class JobData:
     valid: Split
     both: Split
     X_test: Matrix
+
+    @cached_property
+    def n_positives(self) -> NDArray[np.int64]:
+        """Positives of each label in train, shape (k,)."""
+        counts: NDArray[np.int64] = self.train.Y.sum(axis=0, dtype=np.int64)
+        return counts
+
+    @cached_property
+    def exclusive(self) -> bool:
+        """Whether every row of train and valid has exactly one label."""
+        return exclusive(self.train, self.valid)
 
 
 def write_data(dataset: CompleteDataset, folder: Path) -> None:

@@ -8,9 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from mlbench.data.audit import shared_groups
-from mlbench.data.dataset import Dataset, Split
+from mlbench.data.dataset import Dataset, Split, exclusive
 from mlbench.data.duplicates import count_shared_rows
 from mlbench.errors import DataError, one_line
+
+FEW_POSITIVES = 10
+"""Metrics of a label with fewer positives are uncertain, and biased upwards where it is average precision."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,6 +40,11 @@ class CompleteDataset(Dataset):
         return self.fingerprint()
 
     @cached_property
+    def exclusive(self) -> bool:
+        """Whether the labels exclude each other: every row of every split has exactly one."""
+        return exclusive(*(split for _, split in self.parts()))
+
+    @cached_property
     def facts(self) -> tuple[str, ...]:
         """What to know before trusting a value on this data set, one line each; the reader's notes come last."""
         lines = []
@@ -44,6 +52,9 @@ class CompleteDataset(Dataset):
         if any(empty.values()):
             counts = ", ".join(f"{count} in {split}" for split, count in empty.items() if count)
             lines.append(f"labels without a positive: {counts}")
+        rare = int(np.sum(self.test.Y.any(axis=0) & (self.test.Y.sum(axis=0) < FEW_POSITIVES)))
+        if rare:
+            lines.append(f"labels with fewer than {FEW_POSITIVES} positives in test: {rare} of {self.test.Y.shape[1]}")
         repeated = count_shared_rows(self)
         if repeated:
             counts = ", ".join(f"{n} rows of {split} also occur in {first}" for (split, first), n in repeated.items())

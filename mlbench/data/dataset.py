@@ -31,6 +31,11 @@ ROWS_PER_BLOCK = 4096
 """How many rows are processed at a time wherever a whole matrix might not fit into memory."""
 
 
+def exclusive(*splits: Split) -> bool:
+    """Return whether every row of these splits has exactly one label."""
+    return all(bool(np.all(split.Y.sum(axis=1) == 1)) for split in splits)
+
+
 def is_sparse(X: Matrix) -> TypeGuard[Any]:
     """Return whether ``X`` is a sparse matrix (CSR)."""
     import scipy.sparse as sp  # imported late: slower to import than NumPy, and not every command needs it

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from mlbench.data.dataset import Split
 
 N_REPLICATES = 1_000
-LEVEL = 0.95
 CELLS = 1 << 18
 """How many products are held in memory at a time."""
 FEW_UNITS = 256
@@ -49,24 +48,6 @@ class Replicates:
     micro: Floats
     macro: Floats
     per_label: Floats
-
-    def intervals(self) -> tuple[list[float], list[float]]:
-        """Return the lower and upper ends of each label's interval at ``LEVEL``; NaN if there are too few replicates.
-
-        Replicates without the label are ignored. If fewer than half of them are left, there is no interval.
-        """
-        ends = np.full((2, len(self.per_label)), np.nan)
-        known = np.mean(~np.isnan(self.per_label), axis=1) >= 0.5
-        if known.any():
-            ends[:, known] = interval(self.per_label[known])
-        return ends[0].tolist(), ends[1].tolist()
-
-
-def interval(replicates: Floats) -> Floats:
-    """Compute the percentile interval at ``LEVEL`` over the last axis; the result has shape (2, ...)."""
-    tail = 50 * (1 - LEVEL)
-    ends: Floats = np.nanpercentile(replicates, [tail, 100 - tail], axis=-1)
-    return ends
 
 
 def units(n: int, groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -91,6 +72,11 @@ def weights(sha256: str, n_units: int, n_replicates: int = N_REPLICATES) -> NDAr
     for replicate in drawn:
         replicate[:] = np.bincount(rng.integers(0, n_units, n_units), minlength=n_units)
     return np.ascontiguousarray(drawn.T)
+
+
+def number_of_units(n_test: int, n_groups: int | None) -> int:
+    """Return how many units a test set of that size is resampled by."""
+    return n_groups if n_groups is not None else n_test if n_test <= MOST_ROWS else FEW_UNITS
 
 
 def bootstrap_test(test: Split, scores: NDArray[np.floating[Any]], sha256: str) -> Replicates | None:

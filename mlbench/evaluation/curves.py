@@ -19,8 +19,6 @@ from mlbench.plugins.specs import Scores
 from mlbench.results.ledger import Ledger
 from mlbench.results.schema import CURVES, Record
 
-SCORES_TRAIN = "scores-train.npy"
-"""Scores of ``curve_rows`` of train, for the train curve alone; not kept."""
 MOST_ROWS = 10_000
 MOST_POINTS = 200
 Curve: TypeAlias = "dict[str, Any]"

@@ -15,19 +15,20 @@ from mlbench.data.complete import CompleteDataset
 from mlbench.data.dataset import Split
 from mlbench.errors import InvalidScores
 from mlbench.evaluation.bootstrap import Replicates, bootstrap_test
-from mlbench.evaluation.calibration import CALIBRATED, calibrated_average_precision
-from mlbench.evaluation.curves import SCORES_TRAIN, Curve, curve, curve_rows, write_curves
-from mlbench.evaluation.metric_replicates import metric_replicates
+from mlbench.evaluation.curves import Curve, curve, curve_rows, write_curves
+from mlbench.evaluation.metric_replicates import metric_replicates, paired_metrics, write_replicates
 from mlbench.evaluation.per_label import per_label_rows
 from mlbench.evaluation.scores import load_scores
 from mlbench.evaluation.tuning_report import tuning_report
-from mlbench.metrics import Scores, all_metrics, best_threshold
+from mlbench.metrics import MACRO, METRICS, MICRO, Fitted, Floats, Scored, Scores, all_metrics
 from mlbench.results.outcome import Outcome
 from mlbench.results.schema import (
     CURVES,
     LOG,
     PER_LABEL,
+    REPLICATES,
     SCORES_TEST,
+    SCORES_TRAIN,
     SCORES_VALID,
     TRIALS,
     DatasetInfo,
@@ -39,8 +40,6 @@ from mlbench.results.schema import (
 from mlbench.results.trial_log import TrialRecord, best_trial
 from mlbench.results.trials_csv import write_rows, write_trials
 from mlbench.results.version import __version__
-
-MICRO, MACRO = "average_precision_micro", "average_precision_macro"
 
 
 def evaluate(
@@ -82,17 +81,20 @@ def evaluate(
         except InvalidScores as problem:
             status, error = "invalid_scores", str(problem)
         else:
-            threshold = best_threshold(dataset.valid.Y, valid)
-            metrics = {
-                "valid": defined(all_metrics(dataset.valid.Y, valid, threshold)),
-                "test": test_metrics(dataset, valid, test, threshold),
-            }
+            fitted = fitted_on(dataset, valid)
+            threshold = fitted.threshold
+            metrics = metrics_of(dataset, fitted, test)
             bootstrapped = bootstrap_test(dataset.test, test, dataset.sha256)
-            replicates = replicates_to_keep(key, dataset, test, threshold, bootstrapped)
+            found = all_replicates(key, dataset, test, fitted, bootstrapped)
+            replicates = replicates_to_keep(key, found)
             write_rows(folder / PER_LABEL, per_label_rows(dataset, test, bootstrapped))
             curves = {"valid": curve(dataset.valid.Y, valid), "test": curve(dataset.test.Y, test)}
-            write_curves(folder / CURVES, {**_train_curve(folder / SCORES_TRAIN, dataset.train), **curves})
-            names += [SCORES_VALID, SCORES_TEST, PER_LABEL, CURVES]
+            train = train_curve(folder / SCORES_TRAIN, dataset.train)
+            write_curves(folder / CURVES, {**train, **curves})
+            names += [SCORES_VALID, SCORES_TEST, PER_LABEL, CURVES, *([SCORES_TRAIN] if train else [])]
+            if found:
+                write_replicates(folder / REPLICATES, found)
+                names.append(REPLICATES)
     best = best_trial(trials, key.budget.metric)
     record = Record(
         id=key.id,
@@ -101,6 +103,7 @@ def evaluate(
         error=error,
         dataset=describe(dataset),
         metrics=metrics,
+        metric_versions={name: METRICS[name].version for name in metrics.get("test", {})},
         replicates=replicates,
         tuning=tuning_report(trials, best, key.budget.metric),
         threshold=threshold,
@@ -128,39 +131,56 @@ def evaluate(
     return record, tuple(names)
 
 
-def test_metrics(dataset: CompleteDataset, valid: Scores, test: Scores, threshold: float) -> dict[str, float | None]:
-    """Return every metric of the test scores, (n_test, k), and the calibrated micro average precision."""
-    calibrated = calibrated_average_precision(dataset.valid.Y, valid, dataset.test.Y, test)
-    return defined(all_metrics(dataset.test.Y, test, threshold) | {CALIBRATED: calibrated})
+def fitted_on(dataset: CompleteDataset, valid: Scores) -> Fitted:
+    """Return what metrics take from the train split and from the scores of the validation split."""
+    return Fitted(
+        Y=dataset.valid.Y,
+        scores=valid,
+        n_positives=dataset.train.Y.sum(axis=0, dtype=np.int64),
+        n_train=len(dataset.train),
+        exclusive=dataset.exclusive,
+    )
 
 
-def replicates_to_keep(
-    key: JobKey, dataset: CompleteDataset, test: Scores, threshold: float, bootstrapped: Replicates | None
-) -> dict[str, list[float | None]]:
-    """Return the replicates of micro and macro average precision, and of the metric that was tuned.
+def metrics_of(dataset: CompleteDataset, fitted: Fitted, test: Scores) -> dict[str, dict[str, float | None]]:
+    """Return every metric of both splits, by split and name."""
+    return {
+        "valid": _defined(all_metrics(Scored.of(fitted.Y, fitted.scores, fitted))),
+        "test": _defined(all_metrics(Scored.of(dataset.test.Y, test, fitted))),
+    }
+
+
+def all_replicates(
+    key: JobKey, dataset: CompleteDataset, test: Scores, fitted: Fitted, bootstrapped: Replicates | None
+) -> dict[str, Floats]:
+    """Return the replicates that paired comparison needs: of the metrics where they are cheap, and of the tuned one.
 
     Args:
         key: The job; its budget names the metric.
         dataset: What it ran on.
         test: Test scores (n_test, k).
-        threshold: Of predictions.
+        fitted: What was fitted on train and valid.
         bootstrapped: Replicates of average precision; None where there are too few groups.
     """
     if bootstrapped is None:
         return {}
-    kept = {MICRO: bootstrapped.micro, MACRO: bootstrapped.macro}
-    if key.budget.metric not in kept:
-        tuned = metric_replicates(key.budget.metric, dataset.test, test, threshold, dataset.sha256)
-        if tuned is not None:
-            kept[key.budget.metric] = tuned
-    return {name: _without_nan(values) for name, values in kept.items()}
+    names = dict.fromkeys([*paired_metrics(), key.budget.metric])
+    found = metric_replicates(list(names), dataset.test, test, fitted, dataset.sha256, bootstrapped)
+    return {name: values for name, values in found.items() if not np.isnan(values).all()}
+
+
+def replicates_to_keep(key: JobKey, found: Mapping[str, Floats]) -> dict[str, list[float | None]]:
+    """Return those of ``all_replicates`` that the record holds: what boards show."""
+    return {
+        name: _without_nan(found[name]) for name in dict.fromkeys([MICRO, MACRO, key.budget.metric]) if name in found
+    }
 
 
 def _without_nan(values: NDArray[np.float64]) -> list[float | None]:
     return [None if math.isnan(value) else value for value in values.tolist()]
 
 
-def defined(values: Mapping[str, float]) -> dict[str, float | None]:
+def _defined(values: Mapping[str, float]) -> dict[str, float | None]:
     """Return values as JSON has them: None where one is NaN."""
     return {name: None if math.isnan(value) else value for name, value in values.items()}
 
@@ -192,7 +212,7 @@ def _tune_seconds(key: JobKey, trials: Sequence[TrialRecord], best: TrialRecord 
     return spent if best is None or key.refit_on_both else spent - best.fit_seconds
 
 
-def _train_curve(path: Path, train: Split) -> dict[str, Curve]:
+def train_curve(path: Path, train: Split) -> dict[str, Curve]:
     """Return the train curve by name, or nothing, as a job may lack it."""
     try:
         Y = train.Y[curve_rows(len(train))]

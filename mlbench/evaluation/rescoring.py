@@ -19,9 +19,9 @@ from typing import Any, Literal
 
 from mlbench.errors import UnknownName, UsageError, one_line
 from mlbench.evaluation.dataset_finder import DatasetFinder, Missing
+from mlbench.evaluation.evaluate import fitted_on
 from mlbench.evaluation.scores import load_scores
-from mlbench.metrics import DIRECTIONS, Labels, all_metrics
-from mlbench.plugins.specs import Scores
+from mlbench.metrics import METRICS, Labels, Scored
 from mlbench.results.ledger import Ledger
 from mlbench.results.schema import SCORES_TEST, SCORES_VALID, Record
 
@@ -33,24 +33,24 @@ LESS_IS_BETTER = ("_loss", "_error", "_deviance")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metric:
+class RequestedMetric:
     """A metric by name.
 
     Attributes:
         name: The name as requested.
-        compute: Maps (Y, scores, threshold), with Y and scores (n, k), to the value; NaN if it is undefined.
+        compute: Maps scored rows to the value; NaN if it is undefined.
         direction: Whether higher or lower is better.
         own: Whether it is a metric of mlbench, which records already have.
     """
 
     name: str
-    compute: Callable[[Labels, Scores, float], float]
+    compute: Callable[[Scored], float]
     direction: Literal["maximize", "minimize"]
     own: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class JobValue:
     """One job's value, None where it is undefined, and the trials that its budget allows."""
 
     model: str
@@ -61,33 +61,30 @@ class Scored:
     test: float | None
 
 
-def find_metric(name: str) -> Metric:
+def find_metric(name: str) -> RequestedMetric:
     """Find a metric by name.
 
     Raises:
         UnknownName: Neither mlbench nor scikit-learn has it.
     """
-    if name in DIRECTIONS:
-        return Metric(
-            name=name,
-            compute=lambda Y, scores, threshold: all_metrics(Y, scores, threshold)[name],
-            direction=DIRECTIONS[name],
-            own=True,
-        )
+    if name in METRICS:
+        own = METRICS[name]
+        return RequestedMetric(name=name, compute=own.value, direction=own.direction, own=True)
     theirs = _of_scikit_learn()
     short = name.removeprefix(PREFIX)
     if short not in theirs:
-        raise UnknownName("metric", short, [*theirs, *(() if name.startswith(PREFIX) else DIRECTIONS)])
+        raise UnknownName("metric", short, [*theirs, *(() if name.startswith(PREFIX) else METRICS)])
     function, on_scores = theirs[short]
 
-    def compute(Y: Labels, scores: Scores, threshold: float) -> float:
-        value = function(Y, scores if on_scores else (scores >= threshold).astype(Y.dtype))
+    def compute(scored: Scored) -> float:
+        Y = scored.Y
+        value = function(Y, scored.scores if on_scores else scored.predictions.astype(Y.dtype))
         if not isinstance(value, numbers.Real):
             raise ValueError("it does not return a single number")
         return float(value)
 
     less = short.endswith(LESS_IS_BETTER)
-    return Metric(name=name, compute=compute, direction="minimize" if less else "maximize", own=False)
+    return RequestedMetric(name=name, compute=compute, direction="minimize" if less else "maximize", own=False)
 
 
 def _of_scikit_learn() -> dict[str, tuple[Callable[[Labels, Any], object], bool]]:
@@ -105,8 +102,12 @@ def _of_scikit_learn() -> dict[str, tuple[Callable[[Labels, Any], object], bool]
 
 
 def rescore(
-    metric: Metric, records: Iterable[Record], ledger: Ledger, finder: DatasetFinder, note: Callable[[str], None]
-) -> list[Scored]:
+    metric: RequestedMetric,
+    records: Iterable[Record],
+    ledger: Ledger,
+    finder: DatasetFinder,
+    note: Callable[[str], None],
+) -> list[JobValue]:
     """Compute a metric for each ok job, sorted from the best on test.
 
     Args:
@@ -131,7 +132,7 @@ def rescore(
             valid, test = values
             job = record.job
             rows.append(
-                Scored(
+                JobValue(
                     model=job.model,
                     features=job.features,
                     seed=job.seed,
@@ -148,7 +149,7 @@ def rescore(
     )
 
 
-def _recorded(metric: Metric, record: Record, ledger: Ledger) -> tuple[float | None, float | None] | None:
+def _recorded(metric: RequestedMetric, record: Record, ledger: Ledger) -> tuple[float | None, float | None] | None:
     """Return the values from the record if it has the metric, which needs no labels; else None.
 
     Raises:
@@ -157,27 +158,30 @@ def _recorded(metric: Metric, record: Record, ledger: Ledger) -> tuple[float | N
     parts = [record.metrics.get(part, {}) for part in ("valid", "test")]
     if not metric.own or any(metric.name not in part for part in parts):
         return None
+    if record.metric_versions.get(metric.name) != METRICS[metric.name].version:
+        return None
     for name in (SCORES_VALID, SCORES_TEST):
         ledger.file(record, name)
     return parts[0][metric.name], parts[1][metric.name]
 
 
 def _computed(
-    metric: Metric, record: Record, ledger: Ledger, finder: DatasetFinder, note: Callable[[str], None]
+    metric: RequestedMetric, record: Record, ledger: Ledger, finder: DatasetFinder, note: Callable[[str], None]
 ) -> tuple[float | None, float | None] | None:
     """Compute the values from the scores; None if the labels are not found."""
     dataset = finder.find(record.dataset)
     if isinstance(dataset, Missing):
         note(f"{record.dataset.name}: left out, its labels were not found: {dataset.reason}")
         return None
-    assert record.threshold is not None
     values: list[float | None] = []
-    for name, split in ((SCORES_VALID, dataset.valid), (SCORES_TEST, dataset.test)):
-        scores = load_scores(ledger.file(record, name), split.Y)
+    valid = load_scores(ledger.file(record, SCORES_VALID), dataset.valid.Y)
+    test = load_scores(ledger.file(record, SCORES_TEST), dataset.test.Y)
+    fitted = fitted_on(dataset, valid)
+    for Y, scores in ((dataset.valid.Y, valid), (dataset.test.Y, test)):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                value = metric.compute(split.Y, scores, record.threshold)
+                value = metric.compute(Scored.of(Y, scores, fitted))
             except (ValueError, TypeError) as error:
                 raise UsageError(
                     f"--metric {metric.name} cannot be computed on {dataset.name}: {one_line(error)}"

@@ -17,7 +17,7 @@ def score_rows(scorer: ScoreFunction, X: Matrix, n_labels: int, some: NDArray[np
     """Score rows in blocks; returns scores (n, k) as float32 or float64.
 
     Args:
-        scorer: The score function. (Rename the argument to ``score``.)
+        scorer: The score function.
         X: Features (n, d).
         n_labels: The number of labels k.
         some: The rows of ``X`` to score, in this order; None for all.

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlbench.metrics import DIRECTIONS
+from mlbench.metrics import METRICS
 from mlbench.results.schema import TuningReport
 from mlbench.results.trial_log import TrialRecord
 
@@ -25,16 +25,13 @@ def tuning_report(trials: Sequence[TrialRecord], best: TrialRecord | None, metri
         best: The best of them.
         metric: What was tuned.
     """
-    sign = 1 if DIRECTIONS[metric] == "maximize" else -1
-    last = [
-        trial.value if trial.state == "COMPLETE" else trial.steps[-1][1] if trial.steps else None for trial in trials
-    ]
-    values = [
-        sign * value for trial, value in zip(trials, last, strict=True) if value is not None and trial.state != "FAIL"
-    ]
+    sign = METRICS[metric].sign
+    values = [sign * value for trial in trials if (value := trial.last_value) is not None and trial.state != "FAIL"]
+    ranges = ranges_of(best.distributions) if best else {}
     return TuningReport(
         expected_best=tuple(sign * value for value in expected_best(values)),
-        at_edge=at_edge(best.params, best.distributions) if best else {},
+        at_edge=at_edge(best.params, ranges) if best else {},
+        ranges=ranges,
     )
 
 
@@ -56,21 +53,34 @@ def expected_best(values: Sequence[float]) -> list[float]:
     return found
 
 
-def at_edge(params: Mapping[str, Any], distributions: Mapping[str, str]) -> dict[str, str]:
-    """Find the parameters within ``EDGE`` of an end of their range; the values are ``"low"`` or ``"high"``.
+def ranges_of(distributions: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return low, high and log of the numeric ranges; other parameters have no edges.
 
     Args:
-        params: Parameter values by name.
-        distributions: Distributions by name, as Optuna's JSON; only numeric ranges have edges.
+        distributions: Distributions by name, as Optuna's JSON.
     """
     found = {}
     for name, text in distributions.items():
         limits = json.loads(text)["attributes"]
+        if "low" in limits and limits["low"] < limits["high"]:
+            found[name] = {"low": limits["low"], "high": limits["high"], "log": bool(limits.get("log"))}
+    return found
+
+
+def at_edge(params: Mapping[str, Any], ranges: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Find the parameters within ``EDGE`` of an end of their range; the values are ``"low"`` or ``"high"``.
+
+    Args:
+        params: Parameter values by name.
+        ranges: As ``ranges_of`` returns them.
+    """
+    found = {}
+    for name, limits in ranges.items():
         value = params.get(name)
-        if "low" not in limits or not isinstance(value, int | float) or limits["low"] >= limits["high"]:
+        if not isinstance(value, int | float):
             continue
         low, high, value = limits["low"], limits["high"], float(value)
-        if limits.get("log"):
+        if limits["log"]:
             low, high, value = math.log(low), math.log(high), math.log(value)
         place = (value - low) / (high - low)
         if place <= EDGE or place >= 1 - EDGE:

@@ -8,7 +8,7 @@ from mlbench.data.dataset import is_sparse
 from mlbench.errors import UnknownName, UsageError
 from mlbench.execution.job import Job
 from mlbench.execution.process import cuda_is_there
-from mlbench.metrics import DIRECTIONS
+from mlbench.metrics import METRICS
 from mlbench.plugins.catalog import Catalog
 from mlbench.plugins.datasets import DatasetRequest, MakeProgress, load, silent
 from mlbench.results.schema import BASELINE, Budget
@@ -74,6 +74,11 @@ def plan(request: Request, catalog: Catalog, progress: MakeProgress = silent) ->
             raise UsageError(
                 f"{names[dataset.name]} and {asked.name} are both called {dataset.name!r}: run them one at a time"
             )
+        if METRICS[request.budget.metric].exclusive and not dataset.exclusive:
+            raise UsageError(
+                f"--metric {request.budget.metric} needs labels that exclude each other, and rows of {dataset.name} "
+                "have none or several: choose another metric"
+            )
         for position, feature_name in enumerate(dict.fromkeys(asked.features or dataset.features)):
             features = catalog.feature(feature_name)
             kind = "sparse" if is_sparse(dataset.train.X) else "dense"
@@ -99,8 +104,8 @@ def plan(request: Request, catalog: Catalog, progress: MakeProgress = silent) ->
 
 def check_budget(budget: Budget) -> Budget:
     """Return ``budget`` if it makes sense, else raise ``UsageError``."""
-    if budget.metric not in DIRECTIONS:
-        raise UnknownName("metric", budget.metric, DIRECTIONS)
+    if budget.metric not in METRICS:
+        raise UnknownName("metric", budget.metric, METRICS)
     if budget.refit not in REFITS:
         raise UnknownName("refit", budget.refit, REFITS)
     if budget.n_trials < 1:

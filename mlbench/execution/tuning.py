@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.trial import FixedTrial, TrialState
 
@@ -24,7 +25,7 @@ from mlbench.data.cache import JobData
 from mlbench.errors import PluginError, TrialPruned
 from mlbench.evaluation.scores import checked_scores, score_rows
 from mlbench.execution.failures import classify
-from mlbench.metrics import DIRECTIONS, metric_value
+from mlbench.metrics import METRICS, MICRO, Fitted, metric_value
 from mlbench.plugins.specs import FitContext, ModelSpec, Params, ScoreFunction, Scores
 from mlbench.results.schema import Budget
 from mlbench.results.trial_log import TrialLog, TrialRecord, best_trial
@@ -68,7 +69,7 @@ def tune(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    direction = DIRECTIONS[budget.metric]
+    direction = METRICS[budget.metric].direction
     study = optuna.create_study(
         direction=direction,
         pruner=optuna.pruners.PercentilePruner(75.0, n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARMUP_STEPS),
@@ -176,7 +177,7 @@ def _run_trial(
 ) -> TrialRecord:
     """Run one trial, catching whatever the plugin raises; the caller fills in ``params`` and related fields."""
     start = time.monotonic()
-    sign = 1 if DIRECTIONS[budget.metric] == "maximize" else -1
+    sign = METRICS[budget.metric].sign
     steps: dict[int, float] = {}
     whole_steps: dict[int, float] = {}
 
@@ -184,7 +185,7 @@ def _run_trial(
         step = operator.index(step)
         scores = checked_scores(scores, data.valid.Y.shape, missing_labels=True)
         trained = ~np.isnan(scores[0])
-        value = metric_value(budget.metric, data.valid.Y[:, trained], scores[:, trained]) if trained.any() else np.nan
+        value = _value(budget.metric, data, scores, trained) if trained.any() else np.nan
         if not (np.isnan(value) or step in steps):
             steps[step] = value
             if trained.all():
@@ -209,12 +210,10 @@ def _run_trial(
         line = replace(line, fit_seconds=time.monotonic() - fit_start)
         scores = score_rows(scorer, data.valid.X, data.valid.Y.shape[1])
         _check_state(state)
-        value = metric_value(budget.metric, data.valid.Y, scores)
+        value = _value(budget.metric, data, scores)
         if np.isnan(value):
             raise ValueError(f"{budget.metric} is undefined on the valid part: tune on another --metric")
-        line = replace(
-            line, value=value, average_precision_micro=metric_value("average_precision_micro", data.valid.Y, scores)
-        )
+        line = replace(line, value=value, average_precision_micro=metric_value(MICRO, data.valid.Y, scores))
         if best is None or best.value is None or sign * value > sign * best.value:
             line = replace(line, predict_seconds=on_best(number, scores, scorer))
     except (TrialPruned, optuna.TrialPruned):
@@ -229,6 +228,16 @@ def _run_trial(
     return replace(
         line, steps=tuple(steps.items()), best_step=best_step, refit_state=state, seconds=time.monotonic() - start
     )
+
+
+def _value(metric: str, data: JobData, scores: Scores, trained: NDArray[np.bool_] | None = None) -> float:
+    """Compute the tuned metric on the validation split, as the record will have it, or on some of its labels."""
+    Y, counts, whole = data.valid.Y, data.n_positives, trained is None or bool(trained.all())
+    if not whole:
+        Y, scores, counts = Y[:, trained], scores[:, trained], counts[trained]
+    exclusive = whole and data.exclusive
+    fitted = Fitted(Y=Y, scores=scores, n_positives=counts, n_train=len(data.train), exclusive=exclusive)
+    return metric_value(metric, Y, scores, fitted)
 
 
 def _check_state(state: Mapping[str, Any]) -> None:

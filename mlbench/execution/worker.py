@@ -27,7 +27,7 @@ from mlbench.data.cache import JobData, read_job_data
 from mlbench.data.dataset import Matrix, Split
 from mlbench.data.files import atomic_write
 from mlbench.errors import PluginError
-from mlbench.evaluation.curves import SCORES_TRAIN, curve_rows
+from mlbench.evaluation.curves import curve_rows
 from mlbench.evaluation.scores import score_rows
 from mlbench.execution import process
 from mlbench.execution.environment import environment
@@ -37,7 +37,7 @@ from mlbench.execution.worker_request import CURVE, EXIT_DISK, WorkerRequest
 from mlbench.plugins.catalog import PluginSource, load_model
 from mlbench.plugins.specs import FitContext, ModelSpec, ScoreFunction, Scores
 from mlbench.results.outcome import OUTCOME, SO_FAR, Outcome, read_outcome, with_earlier, write_outcome
-from mlbench.results.schema import SCORES_TEST, SCORES_VALID
+from mlbench.results.schema import SCORES_TEST, SCORES_TRAIN, SCORES_VALID
 from mlbench.results.trial_log import TrialLog, TrialRecord, best_trial
 
 CURVE_SHARE = 0.1

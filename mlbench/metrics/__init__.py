@@ -14,19 +14,26 @@ without positives or without negatives. Macro averages leave such labels out;
 
 from __future__ import annotations
 
+from mlbench.metrics.at_k import inverse_propensities, ndcg_at_k, precision_at_k, psndcg_at_k, psp_at_k, recall_at_k
 from mlbench.metrics.core import Floats, Labels, Scores
 from mlbench.metrics.predictions import f1, hamming_loss, jaccard, zero_one_loss
 from mlbench.metrics.rankings import Average, average_precision, best_threshold, precision_recall_curve, roc_auc
 from mlbench.metrics.row_rankings import coverage_error, label_ranking_average_precision, label_ranking_loss
-from mlbench.metrics.table import DIRECTIONS, METRICS, Metric, all_metrics, metric_value
+from mlbench.metrics.scored import Fitted, Scored
+from mlbench.metrics.table import CALIBRATED, KS, MACRO, METRICS, MICRO, Metric, all_metrics, metric_value
 
 __all__ = [
-    "DIRECTIONS",
+    "CALIBRATED",
+    "KS",
+    "MACRO",
     "METRICS",
+    "MICRO",
     "Average",
+    "Fitted",
     "Floats",
     "Labels",
     "Metric",
+    "Scored",
     "Scores",
     "all_metrics",
     "average_precision",
@@ -34,11 +41,17 @@ __all__ = [
     "coverage_error",
     "f1",
     "hamming_loss",
+    "inverse_propensities",
     "jaccard",
     "label_ranking_average_precision",
     "label_ranking_loss",
     "metric_value",
+    "ndcg_at_k",
+    "precision_at_k",
     "precision_recall_curve",
+    "psndcg_at_k",
+    "psp_at_k",
+    "recall_at_k",
     "roc_auc",
     "zero_one_loss",
 ]

@@ -21,6 +21,8 @@ def checked(Y: Labels, scores: Scores) -> tuple[Labels, Scores]:
     Y, scores = np.asarray(Y), np.asarray(scores)
     if Y.ndim == 1 and scores.ndim == 1:
         Y, scores = Y[:, None], scores[:, None]
+    if not np.issubdtype(scores.dtype, np.floating):
+        scores = scores.astype(np.float64)
     if Y.shape != scores.shape or Y.ndim != 2:
         raise ValueError(f"labels of shape {Y.shape} and scores of shape {scores.shape} do not match")
     return Y, scores

@@ -21,6 +21,30 @@ def _confusion(Y: Labels, predictions: Labels, axis: int) -> tuple[Floats, Float
     return both, truth.sum(axis=axis, dtype=np.float64) + predicted.sum(axis=axis, dtype=np.float64)
 
 
+def f1_terms(Y: Labels, predictions: Labels) -> Floats:
+    """Return numerator and denominator of each row's share in micro F1, shape (n, 2)."""
+    both, total = _confusion(Y, predictions, axis=1)
+    return np.stack([2 * both, total], axis=1)
+
+
+def f1_of_rows(Y: Labels, predictions: Labels) -> Floats:
+    """Return F1 of each row, shape (n,); 0 where it is undefined."""
+    both, total = _confusion(Y, predictions, axis=1)
+    return _ratio(2 * both, total)
+
+
+def f1_of_labels(Y: Labels, predictions: Labels) -> Floats:
+    """Return F1 of each label, shape (k,); NaN without positives."""
+    both, total = _confusion(Y, predictions, axis=0)
+    return np.where((np.asarray(Y) == 1).any(axis=0), _ratio(2 * both, total), np.nan)
+
+
+def jaccard_of_rows(Y: Labels, predictions: Labels) -> Floats:
+    """Return intersection over union of each row, shape (n,); 0 where both are empty."""
+    both, total = _confusion(Y, predictions, axis=1)
+    return _ratio(both, total - both)
+
+
 def f1(Y: Labels, predictions: Labels, average: Literal["micro", "macro", "samples"] = "macro") -> float:
     """Compute the F1 score, which is 0 where it is undefined.
 
@@ -29,19 +53,19 @@ def f1(Y: Labels, predictions: Labels, average: Literal["micro", "macro", "sampl
         predictions: Predictions (n, k), 0 or 1.
         average: ``"micro"``, ``"macro"`` (the mean over the labels that have a positive) or ``"samples"``.
     """
-    both, total = _confusion(Y, predictions, axis=1 if average == "samples" else 0)
     if average == "micro":
-        return float(_ratio(2 * both.sum(keepdims=True), total.sum(keepdims=True))[0])
-    values = _ratio(2 * both, total)
-    if average == "macro":
-        values = values[(np.asarray(Y) == 1).any(axis=0)]
+        over, under = f1_terms(Y, predictions).sum(axis=0)
+        return float(over / under) if under else 0.0
+    if average == "samples":
+        return float(f1_of_rows(Y, predictions).mean())
+    values = f1_of_labels(Y, predictions)
+    values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float("nan")
 
 
 def jaccard(Y: Labels, predictions: Labels) -> float:
     """Compute the mean over rows of intersection over union; a row where both are empty counts as 0."""
-    both, total = _confusion(Y, predictions, axis=1)
-    return float(_ratio(both, total - both).mean())
+    return float(jaccard_of_rows(Y, predictions).mean())
 
 
 def hamming_loss(Y: Labels, predictions: Labels) -> float:

@@ -204,10 +204,15 @@ def best_threshold(Y: Labels, scores: Scores) -> float:
         scores: Scores (n, k).
     """
     Y, scores = checked(Y, scores)
-    positives, ordered = all_together(Y == 1, scores)
+    threshold = one_best_threshold(*all_together(Y == 1, scores))
+    return 0.5 if np.isnan(threshold) else threshold
+
+
+def one_best_threshold(positives: Scores, values: Scores) -> float:
+    """Find the threshold that maximises the F1 of one ranking, the highest of several; NaN without positives."""
     if not len(positives):
-        return 0.5
-    predicted = _counts_at_or_above(ordered, positives)
+        return float("nan")
+    predicted = _counts_at_or_above(values, positives)
     found = _counts_at_or_above(positives, positives)
-    values = 2 * found / (predicted + len(positives))
-    return float(positives[len(values) - 1 - int(np.argmax(values[::-1]))])
+    f1 = 2 * found / (predicted + len(positives))
+    return float(positives[len(f1) - 1 - int(np.argmax(f1[::-1]))])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,8 @@ from mlbench.metrics.core import Labels, Scores, checked, true_scores
 
 CELLS_AT_ONCE = 1 << 18
 """How many scores are sorted at a time: they must fit into the cache, as each search step visits all of them."""
+DEPTH = 10
+"""The largest k of the metrics at k of ``mlbench.metrics.METRICS``."""
 
 
 class Ranking:
@@ -19,18 +23,23 @@ class Ranking:
         precision: The row's average precision; NaN in a row without positives.
         coverage: How far down the ranking one has to go to cover all positives; 0 without positives.
         reversed_pairs: The fraction of (positive, negative) pairs in the wrong order; 0 without pairs.
+        top: The positives that may be among the first ``depth`` of their row.
     """
 
-    def __init__(self, truth: NDArray[np.bool_], scores: Scores) -> None:
+    def __init__(self, truth: NDArray[np.bool_], scores: Scores, depth: int = DEPTH) -> None:
         n, k = truth.shape
         self.n_positives = truth.sum(axis=1)
         precision, wrong, self.coverage = np.zeros(n), np.zeros(n), np.zeros(n)
         step = max(1, CELLS_AT_ONCE // max(1, k))
+        tops: list[Top] = []
         for start in range(0, n, step):
             rows = slice(start, start + step)
             count = self.n_positives[rows]
             row = np.repeat(np.arange(len(count)), count)
-            above_all = k - _places_in_rows(np.sort(scores[rows], axis=1), row, true_scores(truth[rows], scores[rows]))
+            values, own = np.sort(scores[rows], axis=1), true_scores(truth[rows], scores[rows])
+            below = _places_in_rows(values, row, own)
+            tops.append(_first(truth[rows], values, row, own, below, depth, start))
+            above_all = k - below
             # Sort by row, then by how many entries are at or above, so that ties are neighbours.
             key = row * (k + 1) + above_all
             key.sort()
@@ -45,6 +54,47 @@ class Ranking:
         with np.errstate(invalid="ignore"):
             self.precision = precision / self.n_positives
         self.reversed_pairs = wrong / np.maximum(pairs, 1)
+        self.top = Top(*map(np.concatenate, zip(*tops, strict=True))) if tops else Top(*[np.empty(0, np.intp)] * 4)
+
+
+class Top(NamedTuple):
+    """The positives that may be among the first of their row, each of shape (m,).
+
+    Attributes:
+        row: The row.
+        label: The label.
+        above: How many entries of the row score higher.
+        at_or_above: How many score at least as high, itself included: a tie may stand at any place from
+            ``above + 1`` to ``at_or_above``.
+    """
+
+    row: NDArray[np.intp]
+    label: NDArray[np.intp]
+    above: NDArray[np.intp]
+    at_or_above: NDArray[np.intp]
+
+
+def _first(
+    truth: NDArray[np.bool_],
+    values: Scores,
+    row: NDArray[np.intp],
+    own: Scores,
+    below: NDArray[np.intp],
+    depth: int,
+    start: int,
+) -> Top:
+    """Select the positives of a block of rows with less than ``depth`` entries above them."""
+    k = values.shape[1]
+    flat, after = values.ravel(), row * k + below + 1
+    # Mostly no entry is tied with a positive, and then there is one less above it than at or above it.
+    tied = (below + 1 < k) & (np.take(flat, after, mode="clip") == own)
+    up_to = below + 1
+    if tied.any():
+        smallest_above = np.nextafter(own[tied], np.array(np.inf, dtype=own.dtype))
+        up_to[tied] = _places_in_rows(values, row[tied], smallest_above)
+    kept = np.flatnonzero(k - up_to < depth)
+    label = np.flatnonzero(truth)[kept] % k
+    return Top(row=row[kept] + start, label=label, above=k - up_to[kept], at_or_above=k - below[kept])
 
 
 def _places_in_rows(values: Scores, row: NDArray[np.intp], thresholds: Scores) -> NDArray[np.intp]:

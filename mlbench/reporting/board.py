@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from mlbench.errors import UnknownName, UsageError
-from mlbench.evaluation.bootstrap import interval
-from mlbench.evaluation.intervals import rank_ranges
+from mlbench.evaluation.bootstrap import number_of_units
+from mlbench.evaluation.intervals import interval, percentile_interval, rank_ranges
+from mlbench.metrics import MACRO, METRICS, MICRO
 from mlbench.reporting.row_records import (
     mean_over_seeds,
     records_of_rows,
@@ -26,8 +27,7 @@ from mlbench.reporting.row_records import (
 from mlbench.results.ledger import Ledger
 from mlbench.results.schema import PROTOCOL, Record
 
-MICRO, MACRO = "average_precision_micro", "average_precision_macro"
-BOARD_SCHEMA = 2
+BOARD_SCHEMA = 3
 WARNING = "Warning: "
 """How a note begins that must not be overlooked."""
 TUNING = "Tuning: "
@@ -197,24 +197,23 @@ def chosen_boards(ledger: Ledger, datasets: Collection[str] = ()) -> dict[tuple[
     return {key: records for key, records in found.items() if not datasets or key[0] in datasets}
 
 
-def leaderboard(records: Iterable[Record], preferred: Collection[str] = (), *, metric: str | None = None) -> Board:
+def leaderboard(records: Iterable[Record], preferred: Collection[str] = (), *, schema: int = BOARD_SCHEMA) -> Board:
     """Return the board of records that share data set and budget.
 
     Args:
         records: The records.
         preferred: Ids of jobs to take where a model was run in several versions or on several devices; the
             newest version is taken otherwise.
-        metric: What to rank by, if not by the metric that was tuned: boards of schema 1 were ranked by micro
-            average precision whatever was tuned.
+        schema: As which schema had it, to verify an earlier board: boards of schema 1 were ranked by micro average
+            precision whatever was tuned, and before schema 3 intervals were percentiles.
     """
     chosen = records_of_rows(records, preferred)
     facts = _dataset_notes(chosen)
-    rows = [_row(seeds, facts) for seeds in chosen]
+    rows = [_row(seeds, facts) | {"schema_version": str(schema)} for seeds in chosen]
     if not rows:
         return Board(rows=())
-    ranked_by = metric or chosen[0][0].budget.metric
-    _add_intervals(rows, chosen, ranked_by)
-    column = "metric_value" if metric is None else metric
+    ranked_by, column = (MICRO, MICRO) if schema == 1 else (chosen[0][0].budget.metric, "metric_value")
+    _add_intervals(rows, chosen, ranked_by, percentiles=schema < 3)
     sign = sign_of(ranked_by)
     rows.sort(key=lambda row: _order(row, column, sign))
     values = [sign * float(row[column]) for row in rows if row[column]]
@@ -231,9 +230,12 @@ def _order(row: Row, column: str, sign: int) -> tuple[float, float, float, str, 
     return best_first(column, sign), best_first(MICRO), best_first(MACRO), row["model"], row["features"]
 
 
-def _add_intervals(rows: Sequence[Row], chosen: Sequence[Sequence[Record]], ranked_by: str) -> None:
+def _add_intervals(
+    rows: Sequence[Row], chosen: Sequence[Sequence[Record]], ranked_by: str, *, percentiles: bool
+) -> None:
     """Fill in the intervals and, if all rows have replicates, the rank ranges."""
-    sign = sign_of(ranked_by)
+    sign, dataset = sign_of(ranked_by), chosen[0][0].dataset
+    n_units = number_of_units(dataset.n_test, dataset.n_groups)
     values, found = {}, {}
     for number, (row, seeds) in enumerate(zip(rows, chosen, strict=True)):
         if row["status"] != "ok":
@@ -243,7 +245,11 @@ def _add_intervals(rows: Sequence[Row], chosen: Sequence[Sequence[Record]], rank
             value = row["metric_value" if column == "metric" else column]
             replicates = replicates_of(seeds, name) if value else None
             if replicates is not None:
-                row[f"{column}_low"], row[f"{column}_high"] = map(repr, interval(replicates).tolist())
+                if percentiles:
+                    ends = percentile_interval(replicates)
+                else:
+                    ends = interval(float(value), replicates, n_units, 0.0, METRICS[name].highest)
+                row[f"{column}_low"], row[f"{column}_high"] = map(repr, ends.tolist())
         value = row["metric_value"] if ranked_by == tuned else row[ranked_by]
         if value:
             values[str(number)] = sign * float(value)
@@ -251,7 +257,7 @@ def _add_intervals(rows: Sequence[Row], chosen: Sequence[Sequence[Record]], rank
             if replicates is not None:
                 found[str(number)] = sign * replicates
     if values and found.keys() == values.keys():
-        for key, (low, high) in rank_ranges(values, found).items():
+        for key, (low, high) in rank_ranges(values, found, n_units, corrected=not percentiles).items():
             rows[int(key)] |= {"rank_low": str(low), "rank_high": str(high)}
 
 
@@ -294,7 +300,6 @@ def _row(seeds: Sequence[Record], facts: Sequence[str]) -> Row:
         "notes": _json_list([*facts, *cuts(seeds)]),
         "job_ids": " ".join(record.id for record in seeds),
         "board_id": job.board_id,
-        "schema_version": BOARD_SCHEMA,
     }
     if shown.status == "ok":
         for name in TEST_METRICS:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlbench.errors import DataError, one_line
-from mlbench.metrics import DIRECTIONS
+from mlbench.metrics import METRICS
 from mlbench.reporting.board import COLUMNS, FIRST_COLUMNS, Board, Row
 
 _FORMULA = re.compile(r"'*\s*[=+\-@]")
@@ -65,7 +65,7 @@ def _unreadable(row: Row) -> str | None:
     """Return the column of a cell without which the others cannot be understood."""
     if row["schema_version"] and not re.fullmatch("[1-9][0-9]*", row["schema_version"], re.ASCII):
         return "schema_version"
-    if row["metric"] and row["metric"] not in DIRECTIONS:
+    if row["metric"] and row["metric"] not in METRICS:
         return "metric"
     try:
         notes = json.loads(row["notes"] or "[]")

@@ -9,23 +9,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlbench.errors import DataError, LedgerError, one_line
-from mlbench.reporting.board import (
-    BOARD_SCHEMA,
-    COLUMNS,
-    FIRST_COLUMNS,
-    MICRO,
-    Board,
-    Row,
-    boards,
-    leaderboard,
-    row_name,
-)
+from mlbench.reporting.board import BOARD_SCHEMA, COLUMNS, FIRST_COLUMNS, Board, Row, boards, leaderboard, row_name
 from mlbench.reporting.board_csv import from_csv, to_csv
 from mlbench.reporting.views import table_lines, to_markdown
 from mlbench.results.ledger import Ledger, read_record
 from mlbench.results.schema import Record
 
-WRITTEN = {1: FIRST_COLUMNS, BOARD_SCHEMA: COLUMNS}
+WRITTEN = {1: FIRST_COLUMNS, 2: COLUMNS, BOARD_SCHEMA: COLUMNS}
 """The columns that a board of each schema has; one of a later schema may have others."""
 
 
@@ -70,7 +60,7 @@ def verify_board(path: Path, records: Sequence[Record] | None) -> tuple[int, lis
 
 
 def _markdown_differs(path: Path, board: Board) -> Iterator[str]:
-    """Of a board of schema 1, the table alone is compared: its footnotes had other words."""
+    """Of a board of an earlier schema, the table alone is compared: its footnotes had other words."""
     beside = path.with_suffix(".md")
     try:
         text = beside.read_bytes().decode()
@@ -80,7 +70,7 @@ def _markdown_differs(path: Path, board: Board) -> Iterator[str]:
     except UnicodeDecodeError:
         yield f"{beside}: it is no text"
         return
-    if board.schema_version == 1:
+    if board.schema_version < BOARD_SCHEMA:
         lines = [line.replace(r"\_", "_") for line in text.splitlines() if line.startswith("| ")]
         same = lines == [line.replace(r"\_", "_") for line in table_lines(board)]
     else:
@@ -100,13 +90,13 @@ def computed_board(board: Board, records: Sequence[Record]) -> Board | None:
         mine = [record for record in records if record.job.board_id == board.id]
         named = {(row["model"], row["features"]) for row in board.rows}
         kept = [record for record in mine if record.id in ids or (record.job.model, record.job.features) not in named]
-        return leaderboard(kept, ids) if kept else None
+        return leaderboard(kept, ids, schema=min(board.schema_version, BOARD_SCHEMA)) if kept else None
     candidates = []
     wanted = {_variant_of_row(row) for row in board.rows}
     for group in boards(records).values():
         if group[0].dataset.sha256 == board.dataset_sha256:
             preferred = {record.id for record in group if _variant(record) in wanted}
-            candidates.append(from_csv(to_csv(leaderboard(group, preferred, metric=MICRO))))
+            candidates.append(from_csv(to_csv(leaderboard(group, preferred, schema=1))))
     rows = [_first_cells(row) for row in board.rows]
     return max(candidates, key=lambda one: sum(_first_cells(row) in rows for row in one.rows), default=None)
 

@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 
 from mlbench.data.files import file_sha256
 from mlbench.errors import UsageError
+from mlbench.evaluation.bootstrap import number_of_units
 from mlbench.evaluation.intervals import Difference, difference
-from mlbench.reporting.board import MACRO, MICRO, boards
-from mlbench.reporting.row_records import records_of_rows, replicates_of
+from mlbench.evaluation.metric_replicates import read_replicates
+from mlbench.metrics import MACRO, MICRO
+from mlbench.reporting.board import boards
+from mlbench.reporting.row_records import folded, records_of_rows, replicates_of
 from mlbench.results.ledger import Ledger
 from mlbench.results.schema import BASELINE, PER_LABEL, Record, identity
 
 BANDS = ("head", "middle", "tail")
 """Thirds of the labels that have a positive in test, from the most to the least frequent in train."""
 PAIRED = (MICRO, MACRO)
-"""The metrics that every record has replicates of; of the metric that was tuned there are some, too."""
+"""The metrics that every record has replicates of; ``replicates.npz`` has those of others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +50,24 @@ class Entry:
         """Model and features."""
         return self.seeds[0].job.label
 
+    @property
+    def n_units(self) -> int:
+        """How many units of test rows the bootstrap draws."""
+        dataset = self.seeds[0].dataset
+        return number_of_units(dataset.n_test, dataset.n_groups)
+
     def value(self, name: str) -> float:
         """Return the mean of a test metric over seeds; NaN where one is undefined."""
         values = [record.value("test", name) for record in self.seeds]
         return float(np.mean([np.nan if value is None else value for value in values]))
 
     def replicates(self, name: str) -> NDArray[np.float64] | None:
-        """Return the replicates of a test metric, shape (R,), seeds folded in; None where a record has none."""
-        return replicates_of(self.seeds, name)
+        """Return the replicates of a test metric, shape (R,), seeds folded in; None where a job has none."""
+        if all(name in record.replicates for record in self.seeds):
+            return replicates_of(self.seeds, name)
+        kept = [read_replicates(self.ledger, record).get(name) for record in self.seeds]
+        known = [values for values in kept if values is not None]
+        return folded(self.seeds[0], known) if len(known) == len(kept) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +123,8 @@ def compare_entries(first: Entry, second: Entry, names: Sequence[str] = PAIRED) 
     for name in names:
         one, other = (entry.replicates(name) for entry in (second, first))
         if one is not None and other is not None:
-            differences[name] = difference(second.value(name) - first.value(name), one, other)
+            gap = second.value(name) - first.value(name)
+            differences[name] = difference(gap, one, other, first.n_units)
     return Comparison(
         dataset=first.dataset,
         first=first.label,

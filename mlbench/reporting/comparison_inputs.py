@@ -9,8 +9,8 @@ from itertools import combinations
 from pathlib import Path
 
 from mlbench.errors import LedgerError, UsageError
-from mlbench.metrics import DIRECTIONS
-from mlbench.reporting.board import MICRO, Board, Row, row_name
+from mlbench.metrics import METRICS, MICRO
+from mlbench.reporting.board import Board, Row, row_name
 from mlbench.reporting.board_csv import read_board
 from mlbench.reporting.board_verification import computed_board
 from mlbench.reporting.compare import (
@@ -80,7 +80,7 @@ def worse(one: Comparison, metric: str | None, margin: float) -> list[str]:
     if metric is None:
         return []
     a, b = one.values[metric]
-    loss = a - b if DIRECTIONS[metric] == "maximize" else b - a
+    loss = METRICS[metric].sign * (a - b)
     if loss <= margin or math.isnan(a):
         return []
     return [f"worse: {one.second} on {one.dataset}: {metric} {b:.4f}, was {a:.4f}, worse by {loss:.4f} > {margin:g}"]

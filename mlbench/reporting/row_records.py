@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from packaging.version import InvalidVersion, Version
 
 from mlbench.evaluation.intervals import fold_seeds
-from mlbench.metrics import DIRECTIONS
+from mlbench.metrics import METRICS
 from mlbench.results.schema import PROTOCOL, Record
 
 Variant = tuple[object, ...]
+Floats = NDArray[np.float64]
 
 
 def records_of_rows(records: Iterable[Record], preferred: Collection[str] = ()) -> list[list[Record]]:
@@ -57,7 +58,7 @@ def shown_record(seeds: Sequence[Record]) -> Record:
 
 def sign_of(metric: str) -> int:
     """Return 1 where more of a metric is better, -1 where less is."""
-    return 1 if DIRECTIONS[metric] == "maximize" else -1
+    return METRICS[metric].sign
 
 
 def mean_over_seeds(values: Iterable[float | None]) -> float | None:
@@ -71,9 +72,13 @@ def replicates_of(seeds: Sequence[Record], name: str) -> NDArray[np.float64] | N
     """Return the replicates, shape (R,), of a test metric of a row, its seeds folded in; None where one has none."""
     if any(name not in record.replicates for record in seeds):
         return None
-    shown = seeds[0].job
     values = [[np.nan if value is None else value for value in record.replicates[name]] for record in seeds]
-    return fold_seeds(values, f"{shown.model}\n{shown.features}")
+    return folded(seeds[0], values)
+
+
+def folded(record: Record, replicates: Sequence[Sequence[float]] | Sequence[Floats]) -> Floats:
+    """Return the replicates of the mean over seeds, for the row of that record."""
+    return fold_seeds(replicates, f"{record.job.model}\n{record.job.features}")
 
 
 def version_key(version: str) -> tuple[bool, Version, tuple[tuple[int, str], ...]]:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from mlbench.errors import one_line
 from mlbench.evaluation.bootstrap import FEWEST_UNITS, N_REPLICATES
-from mlbench.metrics import DIRECTIONS
-from mlbench.reporting.board import MICRO, TUNING, WARNING, Board, Row, row_notes
+from mlbench.metrics import METRICS, MICRO
+from mlbench.reporting.board import TUNING, WARNING, Board, Row, row_notes
 from mlbench.results.schema import BASELINE
 
 COLUMNS = (
@@ -40,7 +40,7 @@ def value_columns(board: Board) -> dict[str, str]:
     """Return the headers of values with their columns of the CSV; the tuned metric comes first where it is another."""
     if board.metric == MICRO:
         return dict(CELLS)
-    tuned = {f"{board.metric} {ARROWS[DIRECTIONS[board.metric]]}": "metric_value"}
+    tuned = {f"{board.metric} {ARROWS[METRICS[board.metric].direction]}": "metric_value"}
     return tuned | CELLS | {f"valid {board.metric}": "valid_metric"}
 
 
@@ -116,7 +116,7 @@ def _protocol(board: Board) -> list[str]:
     seeds = f"{most} seed{'s' * (most > 1)}" if fewest == most else f"{fewest} to {most} seeds"
     if board.schema_version == 1:
         return [f"The budget and the tuned metric are not known: the board is older than their columns; {seeds}."]
-    less = " (lower is better)" if DIRECTIONS[board.metric] == "minimize" else ""
+    less = " (lower is better)" if METRICS[board.metric].sign < 0 else ""
     trials = int(first["budget_trials"])
     limits = (
         f"{_length(first['budget_seconds'])} of tuning, {_length(first['budget_trial_seconds'])} a trial, "

@@ -26,8 +26,8 @@ MAY_DIFFER = {"timings", "environment", "peak_memory_mb", "error", "files", "sch
 """Fields of a record that may differ between two machines for the same job."""
 OF_THE_READER = {"name", "base_name", "warnings", "notes", "limit", "drop_twins"}
 """What a record says of its data set beside its content, which the fingerprint stands for."""
-ADDED_BY_SCHEMA_2 = {"replicates", "default_value", "n_trials_timed_out"}
-"""What a record of schema 1 may lack."""
+ADDED_LATER = {"replicates", "default_value", "n_trials_timed_out", "metric_versions", "tuning"}
+"""What a record of an earlier schema may lack, or have less of."""
 MAY_DIFFER_IN_TRIALS = {"seconds", "error"}
 
 
@@ -102,7 +102,7 @@ def differences(one: Path, first: Record, other: Path, second: Record) -> Iterat
     """
     a, b = _results(first), _results(second)
     a["metrics"], b["metrics"] = _of_both(a["metrics"], b["metrics"]), _of_both(b["metrics"], a["metrics"])
-    lacking = ADDED_BY_SCHEMA_2 if first.schema_version != second.schema_version else frozenset()
+    lacking = ADDED_LATER if first.schema_version != second.schema_version else frozenset()
     if fields := [name for name in a if a[name] != b[name] and name not in lacking]:
         yield f"{RECORD} ({', '.join(fields)})"
     for name in sorted(first.files.keys() & second.files.keys()):

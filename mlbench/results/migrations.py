@@ -69,7 +69,13 @@ def _from_1(old: Values) -> Values:
     return new
 
 
-MIGRATIONS: Mapping[int, Callable[[Values], Values]] = {1: _from_1}
+def _from_2(old: Values) -> Values:
+    """Every definition of a metric had its first version."""
+    names = {name for split in old.get("metrics", {}).values() for name in split}
+    return {**old, "metric_versions": dict.fromkeys(sorted(names), 1)}
+
+
+MIGRATIONS: Mapping[int, Callable[[Values], Values]] = {1: _from_1, 2: _from_2}
 """By the schema that a migration starts from."""
 
 

@@ -18,7 +18,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
-RECORD_SCHEMA = 2
+RECORD_SCHEMA = 3
 PROTOCOL = 1
 """Version of the rules of measurement; raised whenever a change of ours changes values."""
 BASELINE = "prior"
@@ -33,6 +33,8 @@ SCORES_VALID = "scores-valid.npy"
 SCORES_TEST = "scores-test.npy"
 PER_LABEL = "per_label.csv"
 CURVES = "curves.json"
+REPLICATES = "replicates.npz"
+SCORES_TRAIN = "scores-train.npy"
 LOG = "log.txt"
 
 
@@ -63,7 +65,7 @@ class Budget:
         timeout: Seconds of tuning.
         trial_timeout: Seconds of one trial, of preparing, of the final fit, and of computing features.
         memory_limit: Bytes that the process may allocate.
-        metric: What tuning optimises on the validation split, a key of ``mlbench.metrics.DIRECTIONS``.
+        metric: What tuning optimises on the validation split, a key of ``mlbench.metrics.METRICS``.
         refit: ``"auto"``, ``"train"`` or ``"train+valid"``: what the final model is fitted on.
     """
 
@@ -213,10 +215,13 @@ class TuningReport:
     Attributes:
         expected_best: Expected best value of 1 to n trials on the validation split.
         at_edge: By name of the parameter, ``"low"`` or ``"high"``.
+        ranges: By name of the parameter, the range that was searched: ``low``, ``high`` and whether it is ``log``.
+            Empty in records before schema 3.
     """
 
     expected_best: tuple[float, ...] = ()
     at_edge: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +235,7 @@ class Record:
         error: One line, unless ``status`` is ``"ok"``.
         dataset: Name, sizes and notes of the data set.
         metrics: ``{"test": {...}, "valid": {...}}``, each with every metric; an undefined value is None.
+        metric_versions: By name, the version of the definition of each metric.
         replicates: By name, a metric of test in each bootstrap replicate: micro and macro average precision
             and the metric that was tuned. None where a replicate leaves it undefined.
         tuning: What tuning gained.
@@ -259,6 +265,7 @@ class Record:
     error: str | None
     dataset: DatasetInfo
     metrics: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    metric_versions: Mapping[str, int] = field(default_factory=dict)
     replicates: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     tuning: TuningReport = field(default_factory=TuningReport)
     threshold: float | None = None

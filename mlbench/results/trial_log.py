@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mlbench.metrics import DIRECTIONS
+from mlbench.metrics import METRICS
 
 State = Literal["COMPLETE", "PRUNED", "FAIL"]
 
@@ -57,6 +57,11 @@ class TrialRecord:
     status: str = "ok"
     error: str | None = None
 
+    @property
+    def last_value(self) -> float | None:
+        """The value, or, of a trial that was pruned or failed, the one that it reported last."""
+        return self.value if self.state == "COMPLETE" else self.steps[-1][1] if self.steps else None
+
 
 class TrialLog:
     """The log of one study at ``path``, with one writer at a time."""
@@ -97,5 +102,5 @@ class TrialLog:
 def best_trial(trials: Sequence[TrialRecord], metric: str) -> TrialRecord | None:
     """Return the first of the best complete trials, or None."""
     complete = [trial for trial in trials if trial.value is not None and trial.state == "COMPLETE"]
-    sign = 1 if DIRECTIONS[metric] == "maximize" else -1
+    sign = METRICS[metric].sign
     return max(complete, key=lambda trial: sign * (trial.value or 0.0), default=None)

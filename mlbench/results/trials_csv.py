@@ -10,7 +10,9 @@ from typing import Any, cast
 
 from mlbench.results.trial_log import State, TrialRecord
 
-TRIAL_COLUMNS = ("number", "state", "value", "average_precision_micro", "best_step", "seconds", "error")
+FIRST_COLUMNS = ("number", "state", "value", "average_precision_micro", "best_step", "seconds", "error")
+"""The columns of the first release; then come the parameters."""
+TRIAL_COLUMNS = (*FIRST_COLUMNS, "last_value")
 """Then come the parameters."""
 
 
@@ -31,7 +33,8 @@ def write_trials(path: Path, trials: Sequence[TrialRecord]) -> None:
     rows = (
         [
             *(trial.number, trial.state, cell(trial.value), cell(trial.average_precision_micro), cell(trial.best_step)),
-            *(cell(trial.seconds), cell(trial.error), *(cell(trial.params.get(name)) for name in names)),
+            *(cell(trial.seconds), cell(trial.error), cell(trial.last_value)),
+            *(cell(trial.params.get(name)) for name in names),
         ]
         for trial in trials
     )
@@ -51,12 +54,14 @@ def read_trials(path: Path) -> list[TrialRecord]:
 
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file))
-    if tuple(header[: len(TRIAL_COLUMNS)]) != TRIAL_COLUMNS:
+    columns = TRIAL_COLUMNS if tuple(header[: len(TRIAL_COLUMNS)]) == TRIAL_COLUMNS else FIRST_COLUMNS
+    if tuple(header[: len(columns)]) != columns:
         raise ValueError("its columns differ")
     found = []
     for row in rows:
-        values = dict(zip(TRIAL_COLUMNS, row, strict=False))
-        params = dict(zip(header[len(TRIAL_COLUMNS) :], row[len(TRIAL_COLUMNS) :], strict=True))
+        values = dict(zip(columns, row, strict=False))
+        params = dict(zip(header[len(columns) :], row[len(columns) :], strict=True))
+        last = number(values.get("last_value", ""))
         found.append(
             TrialRecord(
                 number=int(values["number"]),
@@ -64,6 +69,7 @@ def read_trials(path: Path) -> list[TrialRecord]:
                 value=number(values["value"]),
                 average_precision_micro=number(values["average_precision_micro"]),
                 params={name: text for name, text in params.items() if text},
+                steps=() if last is None else ((1, last),),
             )
         )
     return found

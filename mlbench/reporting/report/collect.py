@@ -9,9 +9,9 @@ from itertools import groupby
 from typing import Any
 
 from mlbench.evaluation.curves import read_curves
-from mlbench.metrics import DIRECTIONS
+from mlbench.metrics import METRICS, MICRO
 from mlbench.reporting import board as boards
-from mlbench.reporting.board import MICRO, Row, chosen_boards, leaderboard
+from mlbench.reporting.board import Row, chosen_boards, leaderboard
 from mlbench.reporting.row_records import records_of_rows, shown_record, sign_of
 from mlbench.reporting.views import footnotes, warnings
 from mlbench.results.ledger import Ledger
@@ -138,7 +138,7 @@ class Board:
     @property
     def minimize(self) -> bool:
         """Whether lower values of the tuned metric are better."""
-        return DIRECTIONS.get(self.budget.metric) == "minimize"
+        return self.budget.metric in METRICS and METRICS[self.budget.metric].sign < 0
 
 
 def collect(ledger: Ledger, datasets: Sequence[str] = ()) -> list[Board]:

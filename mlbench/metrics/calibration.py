@@ -1,8 +1,11 @@
-"""Micro average precision after calibrating each label.
+"""Scores after calibrating each label, for a micro average precision that does not depend on the labels' scales.
 
 Micro average precision ranks the entries of all labels together, so it depends on how a model scales the labels
 relative to each other, and not only on how well it ranks rows. Here the scores of each label are replaced by the
 log-odds of such scores on the validation split, which leaves the quality of the rankings.
+
+A label with few positives is calibrated mostly by the map that all labels share, which leaves the order of their
+scores: its own map would cost more by its noise than it gains. Where most labels have few, nothing is calibrated.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbench.metrics import average_precision
-
-CALIBRATED = "average_precision_micro_calibrated"
+FEWEST_POSITIVES = 50
+"""Labels are calibrated if half of them have at least that many positives, and as many negatives, on valid."""
+SHRINKAGE = 300.0
+"""The number of positives with which a label's own map counts as much as the map that all labels share."""
 TIE = 1e-9
 """Much smaller than differences of log-odds; orders equal log-odds of a label by their scores."""
 STEPS, LONGEST_STEP, PENALTY = 25, 2.0, 1e-3
@@ -22,31 +26,35 @@ Floats = NDArray[np.float64]
 Scores = NDArray[np.floating[Any]]
 
 
-def calibrated_average_precision(
-    Y_valid: NDArray[np.uint8], valid: Scores, Y_test: NDArray[np.uint8], test: Scores
-) -> float:
-    """Compute micro average precision on test after logistic calibration of each label on valid.
+def calibrated(Y: NDArray[Any], scores: Scores, new: Scores) -> Floats | None:
+    """Calibrate the ``new`` scores of all labels to log-odds; None if there are too few positives for it.
 
-    The result is invariant to strictly increasing transformations of each label's scores.
+    Within a label, the order of the scores stays as it is.
 
     Args:
-        Y_valid: Labels (n_valid, k), 0 or 1.
-        valid: Scores (n_valid, k).
-        Y_test: Labels (n, k).
-        test: Scores (n, k).
+        Y: Labels of the calibration rows (n, k), 0 or 1.
+        scores: Scores of the calibration rows (n, k).
+        new: Scores to calibrate (m, k).
     """
-    columns = [calibrate(Y_valid[:, j], valid[:, j], test[:, j]) for j in range(Y_test.shape[1])]
-    return average_precision(Y_test, np.stack(columns, axis=1), "micro")
+    positives = (Y == 1).sum(axis=0)
+    support = np.minimum(positives, len(Y) - positives)
+    if not len(Y) or np.median(support) < FEWEST_POSITIVES:
+        return None
+    shared = calibrate((Y == 1).ravel(), scores.ravel(), new.ravel()).reshape(new.shape)
+    own = np.stack([calibrate(Y[:, j] == 1, scores[:, j], new[:, j]) for j in range(Y.shape[1])], axis=1)
+    share = support / (support + SHRINKAGE)
+    blended: Floats = (1 - share) * shared + share * own
+    return blended
 
 
-def calibrate(truth: NDArray[np.uint8], scores: Scores, new: Scores) -> Floats:
-    """Calibrate the ``new`` scores of one label to log-odds; ties keep the order of the scores.
+def calibrate(truth: NDArray[np.bool_], scores: Scores, new: Scores) -> Floats:
+    """Calibrate ``new`` scores to log-odds; ties keep the order of the scores.
 
     Each score is replaced by the normal deviate of its rank among the scores of the calibration rows, and the
     log-odds are linear in it (Platt, 1999, with his targets, so that no label is certain).
 
     Args:
-        truth: Labels of the calibration rows, shape (n,), 0 or 1.
+        truth: Which calibration rows are positive, shape (n,).
         scores: Scores of the calibration rows, shape (n,).
         new: Scores to calibrate, shape (m,).
     """
@@ -66,10 +74,10 @@ def _deviate(known: Scores, scores: Scores) -> Floats:
     return deviate
 
 
-def _logistic(x: Floats, truth: NDArray[np.uint8]) -> tuple[float, float]:
+def _logistic(x: Floats, truth: NDArray[np.bool_]) -> tuple[float, float]:
     """Fit a logistic regression on one variable by Newton's method; return intercept and slope (at least 0)."""
     positives = int(truth.sum())
-    target = np.where(truth == 1, (positives + 1) / (positives + 2), 1 / (len(truth) - positives + 2))
+    target = np.where(truth, (positives + 1) / (positives + 2), 1 / (len(truth) - positives + 2))
     design = np.stack([np.ones_like(x), x])
     weights = np.array([np.log(target.mean() / (1 - target.mean())), 0.0])
     for _ in range(STEPS):
