@@ -64,7 +64,8 @@ BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metri
 @click.option(
     "--metric",
     metavar="NAME",
-    help="Metric to optimise on the validation split. [default: average_precision_micro]",
+    help="Metric to optimise on the validation split; `mlbench score --help` lists them. "
+    "[default: average_precision_micro]",
 )
 @click.option(
     "--refit",

@@ -14,11 +14,12 @@ from mlbench.cli.tables import show_table, titled
 from mlbench.data.formats import ReadOptions
 from mlbench.errors import UsageError
 from mlbench.evaluation.rescoring import find_metric
+from mlbench.metrics import METRICS
 from mlbench.plugins.datasets import DatasetRequest
 from mlbench.reporting.views import ABSENT, ARROWS
 
 
-@click.command()
+@click.command(epilog=f"Metrics of mlbench: {', '.join(METRICS)}.")
 @click.argument("datasets", nargs=-1, metavar="[DATASET_NAME]...")
 @click.option(
     "--metric",
@@ -40,7 +41,8 @@ def score(
 ) -> None:
     """Compute a metric on finished jobs from their stored scores, without training.
 
-    Metrics of predictions use the threshold of each record, which was fitted on the validation split.
+    Metrics of predictions use thresholds that are fitted on the validation split, and propensity-scored metrics the
+    label frequencies of train.
     """
     wanted = find_metric(metric)
     read = ReadOptions(labels=labels, groups=groups, split=split)
