@@ -11,20 +11,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import restamp
+from helpers import record, restamp
 
 from mlbench.data.dataset import Split
 from mlbench.evaluation.bootstrap import FEW_UNITS, drawn_units
 from mlbench.evaluation.dataset_finder import DatasetFinder
 from mlbench.evaluation.intervals import difference, label_intervals, rank_ranges
+from mlbench.evaluation.recomputation import Finished
 from mlbench.evaluation.tuning_report import at_edge, ranges_of, tuning_report
-from mlbench.evaluation.verification import verify_runs
+from mlbench.evaluation.verification import check_trials, verify_runs
 from mlbench.metrics import calibration
 from mlbench.metrics.calibration import _logistic
 from mlbench.plugins.catalog import discover
 from mlbench.results.ledger import Ledger, read_record
-from mlbench.results.schema import Record
+from mlbench.results.schema import Record, TuningReport
 from mlbench.results.trial_log import TrialRecord
+from mlbench.results.trials_csv import write_trials
 
 
 # ----------------------------------------------------------------------------------------- bootstrap
@@ -183,6 +185,8 @@ FORGERIES: dict[str, Callable[[Record], dict[str, Any]]] = {
     "default_value": lambda r: {"default_value": (r.default_value or 0) + 1e-9},
     "default_average_precision_micro": lambda r: {"default_average_precision_micro": None},
     "expected_best": lambda r: {"tuning": replace(r.tuning, expected_best=r.tuning.expected_best[:-1])},
+    "at_edge": lambda r: {"tuning": replace(r.tuning, at_edge={} if r.tuning.at_edge else {"alpha": "low"})},
+    "a version of a metric": lambda r: {"metric_versions": {**r.metric_versions, "f1_samples": 2}},
     "best average_precision_micro": lambda r: {
         "metrics": {**r.metrics, "valid": {**r.metrics["valid"], "average_precision_micro": 0.123}}
     },
@@ -262,6 +266,56 @@ def test_both_curves_are_recomputed(job: Path, finder: DatasetFinder, part: str,
     [line] = _found(job, finder)
     assert line.startswith("curves.json: ")
     assert part in line
+
+
+@pytest.mark.parametrize("what", ["curve", "scores"])
+def test_the_train_curve_is_recomputed(job: Path, finder: DatasetFinder, what: str) -> None:
+    """From the scores of train that are kept for it: neither can change without the other."""
+    if what == "curve":
+        curves = json.loads((job / "curves.json").read_text())
+        curves["train"]["precision"][2] += 1e-6
+        (job / "curves.json").write_text(json.dumps(curves))
+    else:
+        path = job / "scores-train.npy"
+        np.save(path, np.load(path)[::-1].copy(), allow_pickle=False)
+    restamp(job)
+
+    assert _found(job, finder) == ["curves.json: the train curve does not match the scores"]
+
+
+def test_replicates_for_comparisons_are_recomputed(job: Path, finder: DatasetFinder) -> None:
+    """Each metric of ``replicates.npz`` that changes by a little, or is not there, is named."""
+    path = job / "replicates.npz"
+    with np.load(path) as found:
+        kept = {name: found[name] for name in found.files}
+    kept["f1_samples"] = kept["f1_samples"] + np.float32(1e-3)
+    del kept["precision_at_3"]
+    np.savez(path, **kept)
+    restamp(job)
+
+    lines = _found(job, finder)
+
+    assert [line.split()[4] for line in lines] == ["f1_samples", "precision_at_3"]
+
+
+def test_the_expected_best_is_recomputed_where_trials_were_pruned(tmp_path: Path, finder: DatasetFinder) -> None:
+    """``trials.csv`` has what a pruned trial reported last."""
+    trials = [
+        TrialRecord(number=0, state="COMPLETE", value=0.5, average_precision_micro=0.5, params={"a": 1.0}),
+        TrialRecord(number=1, state="PRUNED", steps=((1, 0.1), (2, 0.3)), params={"a": 2.0}),
+    ]
+    write_trials(tmp_path / "trials.csv", trials)
+    known = record(
+        n_trials=2, n_trials_pruned=1, n_trials_failed=0, best_trial=0, best_params={"a": 1.0}, status="failed",
+        error="e", tuning=TuningReport(expected_best=(0.4, 0.5)),
+    )  # fmt: skip
+
+    def differences(found: Record) -> list[str]:
+        return [what for _, what in check_trials(Finished(folder=tmp_path, record=found, dataset=None))]
+
+    assert differences(known) == []
+    (line,) = differences(replace(known, tuning=TuningReport(expected_best=(0.45, 0.5))))
+    assert line.startswith("expected_best is [0.4, 0.5]")
 
 
 @pytest.mark.parametrize("column", range(1, 7))

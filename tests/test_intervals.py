@@ -82,6 +82,15 @@ def test_boards_before_schema_3_had_ranks_without_correction() -> None:
     assert rank_ranges(values, drawn, 10) == {"a": (1, 2), "b": (1, 2)}
 
 
+def test_few_units_tell_fewer_models_apart() -> None:
+    """A gap of 2.1 standard errors is a difference among a thousand rows, and none among ten groups."""
+    spread = student.ppf((np.arange(1_000) + 0.5) / 1_000, 10**6)
+    values, drawn = {"a": 2.1, "b": 0.0}, {"a": 2.1 + spread, "b": np.zeros(1_000)}
+
+    assert rank_ranges(values, drawn, 1_000) == {"a": (1, 1), "b": (2, 2)}
+    assert rank_ranges(values, drawn, 10) == {"a": (1, 2), "b": (1, 2)}
+
+
 def test_two_copies_of_a_model_share_a_rank() -> None:
     """However sure all else is, equal replicates cannot be told apart."""
     shared = noise(0)

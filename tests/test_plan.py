@@ -174,9 +174,7 @@ def test_a_path_is_read_with_its_options(tmp_path: Path) -> None:
 
 def test_accuracy_is_for_labels_that_exclude_each_other() -> None:
     """Elsewhere it is undefined, which is said before anything is trained."""
-    with pytest.raises(
-        UsageError, match="--metric accuracy needs labels that exclude each other, and rows of toy"
-    ):
+    with pytest.raises(UsageError, match="--metric accuracy needs labels that exclude each other, and rows of toy"):
         plan(Request(datasets=(DatasetRequest(name="toy"),), budget=Budget(metric="accuracy")), CATALOG)
 
 

@@ -24,9 +24,9 @@ STATISTICS = ("Split", "Rows", "Cardinality", "Density", "Label sets", "MeanIR",
 @click.command("audit")
 @click.argument("dataset")
 @table_options
-def audit_command(dataset: str, labels: tuple[str, ...], groups: str | None, split: str | None) -> None:
+def audit_command(dataset: str, read: ReadOptions) -> None:
     """Check the splits of a data set: duplicate rows, shared groups, and constant labels or features."""
-    asked = DatasetRequest(name=dataset, options=ReadOptions(labels=labels, groups=groups, split=split))
+    asked = DatasetRequest(name=dataset, options=read)
     with making() as progress:
         loaded = load(asked, discover(), progress=progress)
     found = audit(loaded)

@@ -37,9 +37,9 @@ def list_data() -> None:
 @data.command()
 @click.argument("dataset")
 @table_options
-def inspect(dataset: str, labels: tuple[str, ...], groups: str | None, split: str | None) -> None:
+def inspect(dataset: str, read: ReadOptions) -> None:
     """Show a data set as a run would use it: sizes, labels, duplicates, dropped columns."""
-    asked = DatasetRequest(name=dataset, options=ReadOptions(labels=labels, groups=groups, split=split))
+    asked = DatasetRequest(name=dataset, options=read)
     with making() as progress:
         loaded = load(asked, discover(), progress=progress)
     click.echo(f"{loaded.name}")

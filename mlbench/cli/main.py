@@ -70,10 +70,16 @@ def main() -> None:
         sys.stdout.flush()
     except OSError as error:
         code = code if isinstance(error, BrokenPipeError) else _unprinted(error)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard()
     sys.exit(code)
 
 
+def _discard() -> None:
+    """Let what has not been printed go where it does not fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _unprinted(error: OSError) -> int:
+    _discard()
     click.echo(f"mlbench: cannot write to standard output: {error.strerror or error}", err=True)
     return EXIT_USAGE

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from mlbench.data.formats import ReadOptions
 from mlbench.errors import MlbenchError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -29,24 +32,57 @@ data_option = click.option(
 )
 
 
+_ROLES = (
+    click.option(
+        "--labels",
+        metavar="COLUMNS",
+        multiple=True,
+        help="Tables only: label columns, as comma-separated names or a pattern such as 'Class*' (repeatable).",
+    ),
+    click.option(
+        "--label-separator",
+        metavar="TEXT",
+        help="Tables only: what separates the labels where one cell holds all labels of a row, such as '|'.",
+    ),
+    click.option(
+        "--positive",
+        metavar="WORD",
+        multiple=True,
+        help="Tables only: word that means 1 in a label column with two words, as WORD or COLUMN=WORD (repeatable).",
+    ),
+    click.option(
+        "--one-hot",
+        is_flag=True,
+        help="Tables only: each text in a label column is a label of its own, and a row has one of them.",
+    ),
+    click.option(
+        "--decimal",
+        type=click.Choice([".", ","]),
+        default=".",
+        help="Tables only: decimal separator of numbers. [default: .]",
+    ),
+    click.option(
+        "--groups",
+        metavar="COLUMN",
+        help="Tables only: column that identifies the group of a row, such as a recording or a patient.",
+    ),
+    click.option("--split", metavar="COLUMN", help="Tables only: column whose values are train, valid or test."),
+)
+
+
 def table_options(command: Command) -> Command:
-    """Add ``--labels``, ``--groups`` and ``--split``, the column roles of a table."""
-    for option in (
-        click.option("--split", metavar="COLUMN", help="Tables only: column whose values are train, valid or test."),
-        click.option(
-            "--groups",
-            metavar="COLUMN",
-            help="Tables only: column that identifies the group of a row, such as a recording or a patient.",
-        ),
-        click.option(
-            "--labels",
-            metavar="COLUMNS",
-            multiple=True,
-            help="Tables only: label columns, as comma-separated names or a pattern such as 'Class*' (repeatable).",
-        ),
-    ):
-        command = option(command)
-    return command
+    """Add the options that say how a table is read; the command gets them as ``read``, a ``ReadOptions``."""
+    names = [field.name for field in fields(ReadOptions)]
+
+    @wraps(command)
+    def with_roles(**options: Any) -> Any:
+        return command(read=ReadOptions(**{name: options.pop(name) for name in names}), **options)
+
+    decorated: Any = with_roles
+    for option in reversed(_ROLES):
+        decorated = option(decorated)
+    found: Command = decorated
+    return found
 
 
 class Quantity(click.ParamType[Any]):

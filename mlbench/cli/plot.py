@@ -31,10 +31,10 @@ from mlbench.results.schema import BASELINE, Record
     help="File to write (.png or .svg).",
 )
 @table_options
-def plot(dataset: str, output: Path, labels: tuple[str, ...], groups: str | None, split: str | None) -> None:
+def plot(dataset: str, output: Path, read: ReadOptions) -> None:
     """Draw one row with its labels, and how frequent each label is."""
     check_file(output)
-    asked = DatasetRequest(name=dataset, options=ReadOptions(labels=labels, groups=groups, split=split))
+    asked = DatasetRequest(name=dataset, options=read)
     with making() as progress:
         loaded = load(asked, discover(), progress=progress)
     plot_dataset(loaded, output)

@@ -159,11 +159,11 @@ def _request(datasets: tuple[str, ...], suite: Path | None, options: dict[str, A
     settings = read_suite(suite) if suite else {}
     if suite and datasets:
         raise UsageError("give either data sets or --suite, not both")
-    if suite and any(options[name] for name in ("labels", "groups", "split")):
-        raise UsageError("--labels, --groups and --split cannot be combined with --suite: set them in the suite file")
+    read = options.pop("read")
+    if suite and read != ReadOptions():
+        raise UsageError("options of tables, such as --labels, cannot be combined with --suite: set them in its file")
     given = {name: value for name, value in options.items() if value not in (None, ())}
     chosen = settings | given
-    read = ReadOptions(labels=options["labels"], groups=options["groups"], split=options["split"])
     features = tuple(given.get("features", ()))
     asked = settings.get("datasets") or [DatasetRequest(name=name, options=read) for name in datasets or (DEMO,)]
     return Request(

@@ -35,9 +35,7 @@ def score(
     metric: str,
     runs: Path,
     data: tuple[str, ...],
-    labels: tuple[str, ...],
-    groups: str | None,
-    split: str | None,
+    read: ReadOptions,
 ) -> None:
     """Compute a metric on finished jobs from their stored scores, without training.
 
@@ -45,7 +43,6 @@ def score(
     label frequencies of train.
     """
     wanted = find_metric(metric)
-    read = ReadOptions(labels=labels, groups=groups, split=split)
     said: set[str] = set()
 
     def note(line: str) -> None:

@@ -31,9 +31,7 @@ def verify(
     runs_or_board: tuple[Path, ...],
     compared: tuple[Path, ...],
     data: tuple[str, ...],
-    labels: tuple[str, ...],
-    groups: str | None,
-    split: str | None,
+    read: ReadOptions,
 ) -> None:
     """Recompute finished jobs and boards, and list every file that differs.
 
@@ -41,7 +39,6 @@ def verify(
     runs. Metrics are recomputed where the labels are available: from --data, or from a registered data set of
     the same name.
     """
-    read = ReadOptions(labels=labels, groups=groups, split=split)
     asked = [DatasetRequest(name=name, options=read) for name in data]
     with making() as progress:
         found = verify_stored(runs_or_board or (Path("runs"),), compared, asked, progress=progress)

@@ -123,11 +123,14 @@ def recompute_metrics(job: Recomputable) -> Iterator[Difference]:
     for split, computed in metrics_of(job.dataset, job.fitted, job.test).items():
         recorded = job.record.metrics.get(split, {})
         versions = job.record.metric_versions
+        newer = [name for name, number in versions.items() if name in METRICS and number > METRICS[name].version]
+        if newer:
+            yield RECORD, f"the version of {newer[0]} is {versions[newer[0]]}, which this mlbench does not know"
         # A metric that a later version added is in no older record, which is no fault of it.
         listed = versions.keys() if job.record.schema_version > 2 else set()
         for name in sorted(recorded.keys() | FIRST_METRICS | listed):
-            if name in METRICS and versions.get(name, 1) != METRICS[name].version:
-                continue  # another definition
+            if name in METRICS and versions.get(name, 1) < METRICS[name].version:
+                continue  # an earlier definition
             if name not in computed or name not in recorded or not same(recorded[name], computed[name]):
                 yield RECORD, f"{split} {name} is {recorded.get(name)}, recomputed {computed.get(name)}"
 
@@ -195,7 +198,7 @@ def _replicates_file(job: Recomputable, computed: Mapping[str, Floats]) -> Itera
         yield REPLICATES, f"it cannot be read: {error}"
         return
     for name in sorted(recorded.keys() | computed.keys()):
-        if name in METRICS and job.record.metric_versions.get(name) != METRICS[name].version:
+        if name in METRICS and job.record.metric_versions.get(name, 1) < METRICS[name].version:
             continue
         one, other = recorded.get(name), computed.get(name)
         if one is None and name not in job.record.metric_versions:

@@ -70,7 +70,7 @@ def _dataset(entry: Mapping[str, Any], features: tuple[str, ...], suite: Path) -
     beside = suite.parent / Path(name).expanduser()
     return DatasetRequest(
         name=str(beside) if os.sep in name or beside.exists() else name,
-        options=ReadOptions(labels=entry.get("labels", ()), groups=entry.get("groups"), split=entry.get("split")),
+        options=ReadOptions(**{key: value for key, value in entry.items() if key in _ROLES}),
         features=entry.get("features", features),
     )
 
@@ -106,6 +106,12 @@ def _list_of(one: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
     return several
 
 
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
 def _device(value: Any) -> str:
     if value not in DEVICES:
         raise ValueError(f"one of {', '.join(DEVICES)}")
@@ -132,13 +138,17 @@ _SUITE: dict[str, Callable[[Any], Any]] = {
     "device": _device,
     "limit": _whole,
 }
-_DATASET: dict[str, Callable[[Any], Any]] = {
-    "name": _text,
-    "features": _list_of(_text),
+_ROLES: dict[str, Callable[[Any], Any]] = {
     "labels": _list_of(_text),
     "groups": _text,
     "split": _text,
+    "label_separator": _text,
+    "positive": _list_of(_text),
+    "one_hot": _flag,
+    "decimal": _text,
 }
+"""The fields of ``ReadOptions``."""
+_DATASET: dict[str, Callable[[Any], Any]] = {"name": _text, "features": _list_of(_text), **_ROLES}
 
 
 def _parsed(entry: Mapping[str, Any], known: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:

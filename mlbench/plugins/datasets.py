@@ -69,7 +69,7 @@ def read(asked: DatasetRequest, catalog: Catalog, progress: MakeProgress = silen
     if asked.name in catalog.datasets or ("data set", asked.name) in catalog.clashes:
         if asked.options != ReadOptions():
             raise UsageError(
-                f"--labels, --groups and --split are for tables, but {asked.name} is a registered name: leave them out"
+                f"options such as --labels are for tables, but {asked.name} is a registered name: leave them out"
             )
         return _read_registered(catalog.dataset(asked.name), progress)
     if (path := Path(asked.name).expanduser()).exists():

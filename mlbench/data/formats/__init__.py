@@ -40,7 +40,7 @@ def read_dataset(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
             raise DataError(f"{path}: unknown data format. Supported formats: {known}")
         if options != NO_OPTIONS and not found.takes_options:
             raise UsageError(
-                f"{path}: --labels, --groups and --split apply to tables only: {found.name} files define these"
+                f"{path}: options such as --labels apply to tables only: {found.name} files define their columns"
             )
         return found.read(path, options)
     except (OSError, EOFError) as error:

@@ -55,6 +55,10 @@ def without_weight(line: str) -> str:
     return row[:-1].rstrip() if line.endswith("}") and row.endswith(",") else line
 
 
+LABEL_COUNT = re.compile(r"(?<!\S)-[Cc]\s+(-?\d{1,9})(?!\S)")
+"""MEKA's option in a relation name: how many columns are labels, at the start or, if negative, at the end."""
+
+
 def unescape(text: str) -> str:
     """Remove the backslashes that escape quotes, percent signs and backslashes."""
     return re.sub(r"""\\(['"\\%])""", r"\1", text) if "\\" in text else text

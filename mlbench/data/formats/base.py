@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlbench.data.dataset import Dataset, Matrix
 from mlbench.errors import DataError
 
-YES_NO = (("0", "1"), ("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"))
+YES_NO = (("0", "1"), ("0.0", "1.0"), ("-1", "1"), ("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"))
 """Pairs of words that mean 0 and 1, in lower case."""
 
 SUFFIXES = (".arff", ".csv", ".tsv", ".parquet", ".txt", ".svm", ".libsvm", ".svmlight")
@@ -32,11 +32,19 @@ class ReadOptions:
         labels: Label columns: names, comma-separated names, or shell globs such as ``Class*``.
         groups: The column that tells which rows belong together, or None.
         split: The column that holds ``train``, ``valid`` or ``test``, or None.
+        label_separator: What separates the labels of a row where one cell holds them all, or None.
+        positive: The words that mean 1 in label columns with two words: ``WORD`` or ``COLUMN=WORD``.
+        one_hot: Whether each text in a label column is a label of its own, of which a row has one.
+        decimal: The character before the decimals of numbers, ``"."`` or ``","``.
     """
 
     labels: tuple[str, ...] = ()
     groups: str | None = None
     split: str | None = None
+    label_separator: str | None = None
+    positive: tuple[str, ...] = ()
+    one_hot: bool = False
+    decimal: str = "."
 
 
 NO_OPTIONS = ReadOptions()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats.arff import SUFFIXES, Arff
 from mlbench.data.formats.arff_dataset import read_arff_dataset, split_files
+from mlbench.data.formats.arff_text import LABEL_COUNT
 from mlbench.data.formats.base import Format, ReadOptions, files_in, has_suffix
 from mlbench.errors import DataError
-
-_LABEL_COUNT = re.compile(r"(?<!\S)-[Cc]\s+(-?\d{1,9})(?!\S)")
 
 
 def _recognises(path: Path) -> bool:
@@ -24,7 +22,7 @@ def _read(path: Path, options: ReadOptions) -> Dataset:
 
 def _columns(arff: Arff) -> range:
     """Return the first n columns for ``-C n``, and the last n for ``-C -n``."""
-    match = _LABEL_COUNT.search(arff.relation)
+    match = LABEL_COUNT.search(arff.relation)
     if not match:
         advice = "put the Mulan XML file beside it, or add '-C n' to its @relation as MEKA does"
         raise DataError(f"{arff.file}: it is not known which columns are labels: {advice}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats.arff import SUFFIXES, Arff
 from mlbench.data.formats.arff_dataset import family, read_arff_dataset, split_files
-from mlbench.data.formats.arff_text import unescape
+from mlbench.data.formats.arff_text import LABEL_COUNT, unescape
 from mlbench.data.formats.base import (
     Format,
     ReadOptions,
@@ -62,7 +62,10 @@ def _label_names(xml: Path) -> list[str]:
     names = [element.get("name") for element in labels]
     if not names or None in names:
         raise DataError(f'{xml.name}: no label names: expected <label name="…"> elements')
-    return [str(name) for name in names]
+    found = [str(name) for name in names]
+    if twice := next((name for name in found if found.count(name) > 1), None):
+        raise DataError(f"{xml.name}: label {shown(twice)} stands twice: name each label once")
+    return found
 
 
 def _columns(arff: Arff, names: list[str], xml: str) -> list[int]:
@@ -70,6 +73,12 @@ def _columns(arff: Arff, names: list[str], xml: str) -> list[int]:
     # Mulan's own XML files keep the backslashes that ARFF puts before quotes; others do not.
     place = {attribute.name: j for j, attribute in enumerate(arff.attributes)}
     missing = [name for name in names if name not in place and unescape(name) not in place]
+    said = LABEL_COUNT.search(arff.relation)
+    if said and abs(int(said[1])) != len(names):
+        raise DataError(
+            f"{xml} names {len(names)} labels, but -C {said[1]} in the @relation of {arff.file} counts "
+            f"{abs(int(said[1]))}: correct one of them"
+        )
     if missing:
         count = f"{len(missing)} of {len(names)} labels of {xml} are not columns of {arff.file}"
         raise DataError(f"{count}, the first is {shown(missing[0])}: do the two files belong together? {_hint(arff)}")

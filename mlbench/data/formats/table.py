@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 
 from mlbench.data.dataset import Dataset, make_split
 from mlbench.data.formats.base import (
-    YES_NO,
     Format,
     ReadOptions,
     dataset_name,
@@ -22,11 +22,16 @@ from mlbench.data.formats.base import (
     one_of,
     shown,
 )
+from mlbench.data.formats.label_cells import check_single, json_cells, split_cells, word_cells
 from mlbench.errors import DataError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
+_OTHER_NUMBER = re.compile(r"[-+]?[$€£]?\s?\d[\d.,' ]*(e[-+]?\d+)?\s?(%|[a-zA-Zµ°²³/]{1,4})?", re.IGNORECASE)
+"""A number with a decimal comma, a thousands mark, a unit, a currency or a percent sign."""
+WORDS_OF_A_TEXT = 3
+"""Texts of so many words on average are no row ids."""
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 _SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 
@@ -37,8 +42,8 @@ def _recognises(path: Path) -> bool:
 
 def _read(path: Path, options: ReadOptions) -> Dataset:
     file = path if path.is_file() else one_of(files_in(path, SUFFIXES), path, "tables")
-    frame = _read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file)
-    table = _Table(file.name, frame)
+    frame = _read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file, options.decimal)
+    table = _Table(file.name, frame, options)
     labels = _label_columns(file.name, list(frame.columns), options.labels)
     special = [_known(column, list(frame.columns)) for column in (options.groups, options.split) if column is not None]
     _check_distinct(labels, special)
@@ -67,14 +72,14 @@ def _read(path: Path, options: ReadOptions) -> Dataset:
     )
 
 
-def _read_csv(file: Path) -> DataFrame:
+def _read_csv(file: Path, decimal: str) -> DataFrame:
     import pandas as pd
 
     how: dict[str, Any] = {"sep": "\t" if ".tsv" in file.name.lower() else ",", "encoding": "utf-8-sig"}
     try:
         # pandas silently renames duplicate columns, so the names are read separately.
         names = pd.read_csv(file, **how, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
-        frame = pd.read_csv(file, **how, low_memory=False)
+        frame = pd.read_csv(file, **how, decimal=decimal, low_memory=False)
     except Exception as error:  # whatever the parser raises is about the file
         raise DataError(f"{file.name}: not a readable table: {one_line(error)}") from error
     if len(names) != frame.shape[1] or not isinstance(frame.index, pd.RangeIndex):
@@ -135,8 +140,9 @@ class _Table:
         notes: One line per column that was dropped.
     """
 
-    def __init__(self, file: str, frame: DataFrame) -> None:
+    def __init__(self, file: str, frame: DataFrame, options: ReadOptions) -> None:
         self.file = file
+        self.options = options
         self.frame = frame
         self.notes: list[str] = []
         twice = frame.columns[frame.columns.duplicated()]
@@ -146,20 +152,30 @@ class _Table:
             raise DataError(f"{file}: the table has a header but no rows")
 
     def labels(self, columns: list[str]) -> tuple[list[str], NDArray[np.float64]]:
-        """Return label names and labels (n, k); a column of text becomes one-hot labels."""
+        """Return label names and labels (n, k); what a cell of text means is told by ``label_cells``."""
         names: list[str] = []
         blocks = []
         for column in columns:
-            series = self._whole(column)
-            numbers = self._numbers(column, series)
-            if numbers is None:
-                values, block = self._one_hot(column, series)
-                names += values
-                blocks.append(block)
-            else:
-                names.append(column)
-                blocks.append(numbers[:, None])
+            values, block = self._label(column)
+            names += values
+            blocks.append(block)
         return names, np.hstack(blocks)
+
+    def _label(self, column: str) -> tuple[list[str], NDArray[np.float64]]:
+        series = self.frame[column]
+        if self.options.label_separator is not None:
+            cells = ["" if missing else str(cell) for cell, missing in zip(series, series.isna(), strict=True)]
+            return split_cells(column, cells, self.options.label_separator)
+        if series.isna().any() and not self.options.one_hot:  # a cell without labels is empty
+            check_single(self.file, column, sorted({cell for cell in series if isinstance(cell, str)}))
+        numbers = self._numbers(column, self._whole(column))
+        if numbers is None:
+            text = self._text(column, series).tolist()
+            return json_cells(column, text) or word_cells(self.file, column, text, self.options)
+        if (numbers == -1).any() and np.isin(numbers, (-1, 1)).all():
+            self.notes.append(f"label {shown(column)}: -1 is read as 0")
+            numbers = (numbers == 1).astype(np.float64)
+        return [column], numbers[:, None]
 
     def features(self, columns: list[str]) -> tuple[list[str], NDArray[np.float32]]:
         """Return feature names and features (n, d); row ids are dropped and noted."""
@@ -167,7 +183,7 @@ class _Table:
         for column in columns:
             series = self._whole(column)
             numbers = self._numbers(column, series)
-            if numbers is None and series.is_unique:
+            if numbers is None and series.is_unique and self._is_row_id(column, series):
                 self.notes.append(f"column {shown(column)} dropped: a row id, as all values differ")
             elif numbers is None:
                 raise DataError(
@@ -224,6 +240,16 @@ class _Table:
             raise DataError(f"{where} holds {shown(series.iloc[row])}, expected a number")
         return None
 
+    def _is_row_id(self, column: str, text: Series) -> bool:
+        """Return whether texts that all differ only name the rows; numbers in another form are an error."""
+        cells = [str(cell).strip() for cell in text]
+        numbers = [row for row, cell in enumerate(cells) if _OTHER_NUMBER.fullmatch(cell)]
+        if 2 * len(numbers) > len(cells):
+            where = f"{self.file}: row {numbers[0]} (from 0), column {shown(column)}"
+            advice = "read it with --decimal ," if "," in cells[numbers[0]] else "convert it to plain numbers"
+            raise DataError(f"{where} holds {shown(cells[numbers[0]])}, a number in another form: {advice}")
+        return sum(len(cell.split()) for cell in cells) < WORDS_OF_A_TEXT * len(cells)
+
     def _text(self, column: str, series: Series) -> Series:
         """Return the column, refusing cells that are not text."""
         other = next((value for value in series if not isinstance(value, str)), None)
@@ -233,21 +259,6 @@ class _Table:
                 f"{self.file}: column {shown(column)} holds {kind} values: convert it to numbers or remove it"
             )
         return series
-
-    def _one_hot(self, column: str, text: Series) -> tuple[list[str], NDArray[np.float64]]:
-        values = sorted(text.unique())
-        words = {value.lower() for value in values}
-        if any(words <= set(pair) for pair in YES_NO):
-            yes = {pair[1] for pair in YES_NO}
-            return [column], np.array([[value.lower() in yes] for value in text], dtype=np.float64)
-        if len(values) == len(text):
-            raise DataError(
-                f"{self.file}: label {shown(column)} has a different value in every row, so it is not a label"
-            )
-        place = {value: code for code, value in enumerate(values)}
-        block = np.zeros((len(text), len(values)))
-        block[np.arange(len(text)), [place[value] for value in text]] = 1
-        return [f"{column}={value}" for value in values], block
 
 
 FORMAT = Format(
