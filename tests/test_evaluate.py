@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score, hamming_loss, label_ranking
 
 from mlbench.data.complete import CompleteDataset, complete
 from mlbench.evaluation.evaluate import evaluate
+from mlbench.metrics import inverse_propensities, psp_at_k
 from mlbench.results.outcome import Outcome
 from mlbench.results.schema import LOG, PER_LABEL, SCORES_TEST, SCORES_VALID, Budget, JobKey, Record
 from mlbench.results.trial_log import TrialRecord
@@ -123,3 +124,17 @@ def test_a_job_that_failed_is_not_scored(tmp_path: Path) -> None:
 
     assert (found.status, found.error, found.metrics) == ("killed", "signal 9", {})
     assert found.timings.tune_seconds == 20.0
+
+
+def test_propensities_are_those_of_train(tmp_path: Path) -> None:
+    """The frequencies of train weight the labels, whatever valid has."""
+    dataset = complete(random_dataset())
+    valid, test = _scores(dataset)
+    np.save(tmp_path / SCORES_VALID, valid)
+    np.save(tmp_path / SCORES_TEST, test)
+    weights = inverse_propensities(dataset.train.Y.sum(axis=0), len(dataset.train))
+
+    found, _ = _evaluated(tmp_path, dataset)
+
+    assert found.value("test", "psp_at_1") == pytest.approx(psp_at_k(dataset.test.Y, test, weights, 1), rel=1e-12)
+    assert not np.allclose(weights, inverse_propensities(dataset.valid.Y.sum(axis=0), len(dataset.valid)))

@@ -170,13 +170,13 @@ def test_a_mulan_folder_without_its_xml(tmp_path, shared_data):
 
 def test_several_xml_files(tmp_path):
     """With several XML files the one with the name of the data set counts; without it nothing is guessed."""
-    (tmp_path / "t.arff").write_text(HEAD + "0,1,1,u\n1,0,2,v\n")
+    (tmp_path / "t.arff").write_text(HEAD + "0,1,1,u\n1,0,0,v\n")
     for name in ("a.xml", "b.xml"):
         (tmp_path / name).write_text("<labels><label name='a'/></labels>")
     with pytest.raises(DataError, match=r"2 XML files, none of them t\.xml"):
         read_dataset(tmp_path)
-    (tmp_path / "t.xml").write_text("<labels><label name='b'/></labels>")
-    assert read_dataset(tmp_path).label_names == ("b",)
+    (tmp_path / "t.xml").write_text("<labels><label name='b'/><label name='x'/></labels>")
+    assert read_dataset(tmp_path).label_names == ("b", "x")
 
 
 def test_parts_of_two_data_sets(tmp_path):
@@ -309,7 +309,7 @@ BAD_CSV = {
     "empty": ("", {}, "not a readable table"),
     "no rows": ("x,y\n", {}, "no rows"),
     "no features": ("y\n1\n0\n", {}, "no feature columns"),
-    "a label for each row": ("x,y\n1,a\n2,b\n", {}, "label 'y' has a different value in every row"),
+    "a label for each row": ("x,y\n1,a\n2,b\n3,c\n", {}, "label 'y' has a different value in every row"),
     "a strange part": ("x,y,s\n1,1,train\n2,0,later\n", {"split": "s"}, "row 1 (from 0), column 's' holds 'later'"),
     "no train": ("x,y,s\n1,1,test\n2,0,test\n", {"split": "s"}, "no row has train in column 's'"),
 }
@@ -344,7 +344,7 @@ def test_wrong_options(tmp_path, shared_data):
     for options in ({"groups": "happy"}, {"groups": "p", "split": "p"}):
         with pytest.raises(UsageError, match="can only be one of"):
             read_dataset(tmp_path, ReadOptions(labels=("happy",), **options))
-    with pytest.raises(UsageError, match="apply to tables only: Mulan files define these"):
+    with pytest.raises(UsageError, match="apply to tables only: Mulan files define their columns"):
         read_dataset(shared_data / "mulan" / "flags", ReadOptions(labels=("red",)))
 
 

@@ -331,10 +331,10 @@ def test_labels_of_a_table_stand_in_the_order_of_the_file(tmp_path: Path, labels
 
 def test_text_labels_become_one_column_for_each_value_in_order(tmp_path: Path) -> None:
     """One-hot labels of a column are sorted by value, and a yes/no column is one label."""
-    dataset = _table(tmp_path, "f,kind,ok\n1,rock,No\n2,jazz,Yes\n3,rock,no\n", "kind", "ok")
+    dataset = _table(tmp_path, "f,kind,ok\n1,rock,No\n2,jazz,Yes\n3,rock,no\n4,folk,no\n", "kind", "ok")
 
-    assert dataset.label_names == ("kind=jazz", "kind=rock", "ok")
-    assert dataset.train.Y.tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
+    assert dataset.label_names == ("kind=folk", "kind=jazz", "kind=rock", "ok")
+    assert dataset.train.Y.tolist() == [[0, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0], [1, 0, 0, 0]]
 
 
 def test_splits_and_groups_of_a_table(tmp_path: Path) -> None:

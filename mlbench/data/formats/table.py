@@ -243,7 +243,7 @@ class _Table:
     def _is_row_id(self, column: str, text: Series) -> bool:
         """Return whether texts that all differ only name the rows; numbers in another form are an error."""
         cells = [str(cell).strip() for cell in text]
-        numbers = [row for row, cell in enumerate(cells) if _OTHER_NUMBER.fullmatch(cell)]
+        numbers = [row for row, cell in enumerate(cells) if _OTHER_NUMBER.fullmatch(cell) and not cell.isdigit()]
         if 2 * len(numbers) > len(cells):
             where = f"{self.file}: row {numbers[0]} (from 0), column {shown(column)}"
             advice = "read it with --decimal ," if "," in cells[numbers[0]] else "convert it to plain numbers"
