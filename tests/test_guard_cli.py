@@ -12,6 +12,7 @@ import pytest
 from helpers import call, record
 
 from mlbench.cli.main import COMMANDS
+from mlbench.execution.scheduler import Schedule
 from mlbench.results.ledger import Ledger, read_record
 from mlbench.results.schema import Record, TuningReport
 
@@ -167,18 +168,24 @@ def test_what_differs_is_exit_3(finished: Path, tmp_path: Path) -> None:
     assert len(Ledger(tmp_path / "rest").folders()) == len(Ledger(runs).folders()) - 1
 
 
-def test_a_failed_row_of_a_finished_run_is_exit_1(finished: Path, tmp_path: Path) -> None:
-    """Also where nothing runs any more; the boards are written nevertheless."""
+@pytest.mark.parametrize(
+    ("status", "lost", "code"), [("ok", [], 0), ("failed", [], 1), ("ok", ["gone"], 2), ("failed", ["gone"], 2)]
+)
+def test_the_worst_that_became_of_a_job_is_the_exit_code(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, lost: list[str], code: int
+) -> None:
+    """A row that is not ok is 1, a job without a row 2; the boards of what is there are written nevertheless."""
     runs = Path(shutil.copytree(finished / "runs", tmp_path / "runs"))
-    ridge = next(one for one in Ledger(runs).folders() if read_record(one).job.model == "ridge")
-    record_of = read_record(ridge)
-    words = ["run", "-m", "ridge", "--n-trials", "3", "--limit", "60", "--runs", runs]
+    done = Schedule(records=[record(status=status)], lost=lost)
+    monkeypatch.setattr("mlbench.cli.run.run_jobs", lambda *_, **more: done)
     boards = tmp_path / "boards"
-    assert record_of.status == "ok"
 
-    code, out, _ = call(*words, "--leaderboards", boards)
+    found, out, err = call(
+        *("run", "-m", "ridge", "--n-trials", "3", "--limit", "60", "--runs", runs), "--leaderboards", boards
+    )
 
-    assert code == 0
+    assert found == code
+    assert ("mlbench: gone" in err.splitlines()) == bool(lost)
     assert "ridge" in out
     assert sorted(path.suffix for path in boards.iterdir()) == [".csv", ".md"]
 

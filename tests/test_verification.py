@@ -384,6 +384,17 @@ def test_a_board_alone(board: Path) -> None:
     assert out.startswith(f"{board.with_suffix('.md')}: No such file")
 
 
+@pytest.mark.parametrize("how", [["{runs}", "{board}"], ["{board}", "--runs", "{runs}"]], ids=["beside", "--runs"])
+def test_a_board_with_its_runs(finished: Path, board: Path, how: list[str]) -> None:
+    """The rows are computed anew from the runs that are verified with the board, or from those of ``--runs``."""
+    words = [word.format(runs=finished / "runs", board=board) for word in how]
+
+    code, out, err = call("verify", *words)
+
+    assert (code, err) == (0, "")
+    assert f"{board}: 3 rows, recomputed" in out.splitlines()
+
+
 def test_rows_that_the_runs_do_not_give(finished: Path, board: Path) -> None:
     """Rows lost, swapped, added or improved are told apart, though the Markdown was made of them."""
     whole = from_csv(board.read_text())
