@@ -37,36 +37,60 @@ _ROLES = (
         "--labels",
         metavar="COLUMNS",
         multiple=True,
-        help="Tables only: label columns, as comma-separated names or a pattern such as 'Class*' (repeatable).",
+        help="Label columns, as comma-separated names or a pattern such as 'Class*' (repeatable).",
     ),
+    click.option("--drop", metavar="COLUMNS", multiple=True, help="Columns to leave out (repeatable)."),
+    click.option(
+        "--text",
+        metavar="COLUMNS",
+        multiple=True,
+        help="Columns of text, which the features tfidf are made of (repeatable).",
+    ),
+    click.option(
+        "--groups",
+        metavar="COLUMN",
+        help="Column that identifies the group of a row, such as a recording or a patient.",
+    ),
+    click.option(
+        "--split", metavar="COLUMN", help="Column whose values are train, valid or test, or folds with --fold."
+    ),
+    click.option("--fold", type=int, metavar="N", help="Fold to test on, of the column --split or of files."),
+    click.option("--valid", metavar="PATH", help="File of the validation split; DATASET is then the training split."),
+    click.option("--test", metavar="PATH", help="File of the test split; DATASET is then the training split."),
+    click.option("--join", metavar="FILE", help="Second table, whose columns are added by --key."),
+    click.option("--key", metavar="COLUMN", help="Column by which the rows of two tables belong together."),
     click.option(
         "--label-separator",
         metavar="TEXT",
-        help="Tables only: what separates the labels where one cell holds all labels of a row, such as '|'.",
+        help="What separates the labels where one cell holds all labels of a row, such as '|'.",
     ),
     click.option(
         "--positive",
         metavar="WORD",
         multiple=True,
-        help="Tables only: word that means 1 in a label column with two words, as WORD or COLUMN=WORD (repeatable).",
+        help="Word that means 1 in a label column with two words, as WORD or COLUMN=WORD (repeatable).",
     ),
     click.option(
         "--one-hot",
         is_flag=True,
-        help="Tables only: each text in a label column is a label of its own, and a row has one of them.",
+        help="Each value in a label column is a label of its own, and a row has one of them.",
     ),
     click.option(
-        "--decimal",
-        type=click.Choice([".", ","]),
-        default=".",
-        help="Tables only: decimal separator of numbers. [default: .]",
+        "--unknown",
+        metavar="VALUE",
+        multiple=True,
+        help="Value of a label cell that means that the label is unknown, such as -1; empty cells and ? always do "
+        "(repeatable).",
     ),
     click.option(
-        "--groups",
-        metavar="COLUMN",
-        help="Tables only: column that identifies the group of a row, such as a recording or a patient.",
+        "--decimal", type=click.Choice([".", ","]), default=".", help="Decimal separator of numbers. [default: .]"
     ),
-    click.option("--split", metavar="COLUMN", help="Tables only: column whose values are train, valid or test."),
+    click.option(
+        "--delimiter", metavar="TEXT", help="What separates the cells of a line, such as ';'. [default: detected]"
+    ),
+    click.option(
+        "--encoding", metavar="NAME", help="Encoding of text files, such as latin-1 or utf-16. [default: detected]"
+    ),
 )
 
 

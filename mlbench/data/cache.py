@@ -75,6 +75,9 @@ def write_data(dataset: CompleteDataset, folder: Path) -> None:
         seen = (dataset.train, dataset.valid)
         write_matrix([split.X for _, split in dataset.parts()], _unchanged, making)
         np.save(making / "Y.npy", np.concatenate([split.Y for split in seen]))
+        if any(split.known is not None for split in seen):
+            known = [np.ones(split.Y.shape, dtype=bool) if split.known is None else split.known for split in seen]
+            np.save(making / "known.npy", np.concatenate(known))
         if all(split.groups is not None for split in seen):
             np.save(making / "groups.npy", np.concatenate([split.groups for split in seen if split.groups is not None]))
         sizes = {"n_train": len(dataset.train), "n_valid": len(dataset.valid), "n_test": len(dataset.test)}
@@ -188,7 +191,7 @@ def read_job_data(data: Path, features: Path | None = None) -> JobData:
     sizes = json.loads((data / "sizes.json").read_text())
     n_train, n_seen = sizes["n_train"], sizes["n_train"] + sizes["n_valid"]
     Y = mapped(data / "Y.npy")
-    groups = mapped(data / "groups.npy") if (data / "groups.npy").exists() else None
+    groups, known = (mapped(data / name) if (data / name).exists() else None for name in ("groups.npy", "known.npy"))
     folder = features or data
     X: Matrix
     if (folder / "X.npy").exists():
@@ -197,8 +200,10 @@ def read_job_data(data: Path, features: Path | None = None) -> JobData:
         arrays = tuple(mapped(folder / f"X-{field}.npy") for field in CSR_FIELDS)
         X = sp.csr_matrix(arrays, shape=tuple(mapped(folder / "X-shape.npy")))
 
+    whole = Split.unchecked(X=X[:n_seen], Y=Y, groups=groups, known=known)
+
     def split(start: int, stop: int) -> Split:
-        return Split(X=X[start:stop], Y=Y[start:stop], groups=None if groups is None else groups[start:stop])
+        return whole.take(slice(start, stop))
 
     return JobData(
         train=split(0, n_train),

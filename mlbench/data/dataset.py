@@ -32,11 +32,11 @@ ROWS_PER_BLOCK = 4096
 
 
 def exclusive(*splits: Split) -> bool:
-    """Return whether every row of these splits has exactly one label."""
-    return all(bool(np.all(split.Y.sum(axis=1) == 1)) for split in splits)
+    """Return whether every row of these splits is known to have exactly one label."""
+    return all(split.known is None and bool(np.all(split.Y.sum(axis=1) == 1)) for split in splits)
 
 
-def is_sparse(X: Matrix) -> TypeGuard[Any]:
+def is_sparse(X: object) -> TypeGuard[Any]:
     """Return whether ``X`` is a sparse matrix (CSR)."""
     import scipy.sparse as sp  # imported late: slower to import than NumPy, and not every command needs it
 
@@ -52,23 +52,51 @@ def blocks(n: int, size: int = ROWS_PER_BLOCK) -> Iterator[slice]:
 class Split:
     """The rows of one split of a data set: train, valid or test.
 
+    What it is given is converted and checked: lists, data frames and sparse labels become arrays.
+
     Attributes:
-        X: Features of shape (n, d), float32, dense or CSR. May be memory-mapped and read-only.
-        Y: Labels of shape (n, k), uint8, 0 or 1.
-        groups: Integers of shape (n,) that tell which rows belong together (one recording, one patient),
-            or None.
+        X: Features of shape (n, d), float32, dense or CSR; NaN where a value is missing. May be memory-mapped and
+            read-only.
+        Y: Labels of shape (n, k), uint8, 0 or 1; 0 where the label is unknown.
+        groups: Integers of shape (n,) that tell which rows belong together (one recording, one patient), or None.
+        known: Whether each label is known, shape (n, k), or None if all are. Unknown labels count in no metric.
+        texts: A text for each row, shape (n,), of type object, or None.
+
+    Raises:
+        DataError: The data are invalid; the message names row (from 0) and column.
     """
 
     X: Matrix
     Y: NDArray[np.uint8]
     groups: NDArray[np.int64] | None = None
+    known: NDArray[np.bool_] | None = None
+    texts: NDArray[np.object_] | None = None
+
+    def __post_init__(self) -> None:
+        checked = make_split(self.X, self.Y, self.groups, known=self.known, texts=self.texts, where="split")
+        self.__dict__.update(checked.__dict__)
+
+    @classmethod
+    def unchecked(cls, **fields: Any) -> Split:
+        """Make a split of arrays that are known to be valid, such as rows of another one."""
+        split = cls.__new__(cls)
+        split.__dict__.update({"groups": None, "known": None, "texts": None} | fields)
+        return split
 
     def __len__(self) -> int:
         return int(self.Y.shape[0])
 
-    def take(self, rows: NDArray[np.intp]) -> Split:
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Labels of shape (n, k) as metrics take them: ``Y``, with -1 where the label is unknown."""
+        return self.Y if self.known is None else np.where(self.known, self.Y.astype(np.int8), np.int8(-1))
+
+    def take(self, rows: NDArray[np.intp] | slice) -> Split:
         """Copy the given rows."""
-        return Split(X=self.X[rows], Y=self.Y[rows], groups=None if self.groups is None else self.groups[rows])
+        given = {name: None if array is None else array[rows] for name, array in self.__dict__.items()}
+        if given["known"] is not None and given["known"].all():
+            given["known"] = None
+        return Split.unchecked(**given)
 
     def hold_out(self, share: float, seed: int) -> tuple[Split, Split]:
         """Split into two, the second with ``share`` of the rows, stratified by label and without dividing groups.
@@ -119,13 +147,13 @@ class Dataset:
             raise DataError(
                 f"data set name {self.name!r}: use letters, digits, '.', '_' and '-'; do not start with '.' or '-'"
             )
-        d, k = self.train.X.shape[1], self.train.Y.shape[1]
+        d, k, has_texts = self.train.X.shape[1], self.train.Y.shape[1], self.train.texts is not None
         if len(set(self.label_names)) != len(self.label_names):
             twice = next(name for name in self.label_names if self.label_names.count(name) > 1)
             raise DataError(f"{self.name}: two labels are named {twice!r}")
         if len(self.label_names) != k or k == 0:
             raise DataError(f"{self.name}: {k} label columns, but {len(self.label_names)} label names")
-        if d == 0:
+        if d == 0 and not has_texts:
             raise DataError(f"{self.name}: no feature columns")
         for part, split in self.parts():
             if not len(split):
@@ -135,6 +163,8 @@ class Dataset:
                 raise DataError(f"{self.name}: {part} has {shapes}, but train has {d} features and {k} labels")
             if is_sparse(split.X) != is_sparse(self.train.X):
                 raise DataError(f"{self.name}: {part} and train must both be dense or both be sparse")
+            if (split.texts is None) == has_texts:
+                raise DataError(f"{self.name}: {part} and train must both have texts or both have none")
 
     def parts(self) -> Iterator[tuple[str, Split]]:
         """Yield the splits that exist as (name, split), in the order train, valid, test."""
@@ -159,6 +189,10 @@ class Dataset:
             else:
                 add(f"{part}.X", split.X)
             add(f"{part}.Y", split.Y)
+            if split.known is not None:
+                add(f"{part}.known", split.known)
+            if split.texts is not None:
+                digest.update(f"{part}.texts {json.dumps(split.texts.tolist())}\n".encode())
             if split.groups is not None:
                 add(f"{part}.groups", split.groups)
         digest.update(json.dumps([self.train.X.shape[1], self.label_names]).encode())
@@ -234,19 +268,24 @@ class Dataset:
 
 def make_split(
     X: object,
-    Y: ArrayLike,
+    Y: object,
     groups: ArrayLike | None = None,
     *,
+    known: ArrayLike | None = None,
+    texts: Sequence[str] | NDArray[np.object_] | None = None,
     where: str,
     feature_names: Sequence[str] = (),
     label_names: Sequence[str] = (),
 ) -> Split:
-    """Make a ``Split`` from arrays, checking that features are finite and labels are 0 or 1.
+    """Make a ``Split`` from arrays, checking that features are finite or missing and labels are 0, 1 or unknown.
 
     Args:
-        X: Features (n, d) of any numeric type, a NumPy array or a SciPy sparse matrix; stored as float32.
-        Y: Labels (n, k), 0 or 1 in any type.
+        X: Features (n, d) of any numeric type, an array or a SciPy sparse matrix; stored as float32. NaN is a
+            missing value.
+        Y: Labels (n, k), 0 or 1 in any type, an array or a SciPy sparse matrix. NaN is an unknown label.
         groups: One key per row, of any type; stored as integers.
+        known: Whether each label is known (n, k), or None.
+        texts: One text per row, or None.
         where: The file name, for error messages.
         feature_names: Column names for error messages.
         label_names: Column names for error messages.
@@ -254,7 +293,7 @@ def make_split(
     Raises:
         DataError: The data are invalid; the message names the file, the row (from 0) and the column.
     """
-    labels = _check_labels(np.asarray(Y), where, label_names)
+    labels, known = _check_labels(Y, known, where, label_names)
     features = _check_features(X, where, feature_names)
     if features.shape[0] != labels.shape[0]:
         raise DataError(f"{where}: {features.shape[0]} rows of features, but {labels.shape[0]} rows of labels")
@@ -269,7 +308,14 @@ def make_split(
             # Hashed instead of numbered: the same key must give the same group in every split.
             keys = np.array([_key_number(key) for key in keys.tolist()])
         keys = keys.astype(np.int64)
-    return Split(X=features, Y=labels, groups=keys)
+    if texts is not None:
+        if len(texts) != len(labels):
+            raise DataError(f"{where}: {len(labels)} rows, but {len(texts)} texts")
+        other = next((row for row, text in enumerate(texts) if not isinstance(text, str)), None)
+        if other is not None:
+            raise DataError(f"{where}: row {other} has {texts[other]!r} for a text")
+        texts = np.array([*texts, None], dtype=object)[:-1]  # the None keeps NumPy from making strings of fixed width
+    return Split.unchecked(X=features, Y=labels, groups=keys, known=known, texts=texts)
 
 
 def _key_number(key: object) -> int:
@@ -280,32 +326,46 @@ def _column(names: Sequence[str], index: int) -> str:
     return f"column {names[index]!r}" if index < len(names) else f"column {index}"
 
 
-def _check_labels(Y: NDArray[np.generic], where: str, names: Sequence[str]) -> NDArray[np.uint8]:
+def _check_labels(
+    Y: object, known: ArrayLike | None, where: str, names: Sequence[str]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """Return labels, 0 where they are unknown, and which ones are known (None if all are)."""
+    Y = np.asarray(Y.toarray() if is_sparse(Y) else Y)
     if Y.ndim != 2:
         raise DataError(f"{where}: labels have shape {Y.shape}, expected (rows, labels)")
     if Y.dtype.kind not in "biuf":
         raise DataError(f"{where}: labels have type {Y.dtype}, expected numbers 0 and 1")
+    mask = None if known is None else np.asarray(known)
+    if mask is not None:
+        if mask.shape != Y.shape or not ((mask == 0) | (mask == 1)).all():
+            raise DataError(f"{where}: which labels are known must be true or false for each, shape {Y.shape}")
+        mask = mask.astype(bool)
+    if Y.dtype.kind == "f" and np.isnan(Y).any():
+        mask = ~np.isnan(Y) if mask is None else mask & ~np.isnan(Y)
     wrong = ~((Y == 0) | (Y == 1))
+    if mask is not None:
+        wrong &= mask
     if wrong.any():
         row, column = (int(i[0]) for i in np.nonzero(wrong))
         raise DataError(f"{where}: labels must be 0 or 1: row {row}, {_column(names, column)} holds {Y[row, column]}")
-    return np.ascontiguousarray(Y, dtype=np.uint8)
+    if mask is None or mask.all():
+        return np.ascontiguousarray(Y, dtype=np.uint8), None
+    return np.where(mask, Y, 0).astype(np.uint8), mask
 
 
 def _check_features(X: object, where: str, names: Sequence[str]) -> Matrix:
-    import scipy.sparse as sp
+    if is_sparse(X):
+        import scipy.sparse as sp
 
-    if sp.issparse(X):
         with np.errstate(over="ignore"):  # reported below, with row and column
             matrix = sp.csr_matrix(X, dtype=np.float32)
         if not matrix.has_canonical_format:
             matrix = matrix.copy()  # leave the caller's matrix unchanged
             matrix.sum_duplicates()
-        bad = np.flatnonzero(~np.isfinite(matrix.data))
+        bad = np.flatnonzero(np.isinf(matrix.data))
         if len(bad):
             row = int(np.searchsorted(matrix.indptr, bad[0], side="right")) - 1
-            value = matrix.data[bad[0]]
-            raise DataError(_not_finite(where, row, _column(names, int(matrix.indices[bad[0]])), value))
+            raise DataError(_infinite(where, row, _column(names, int(matrix.indices[bad[0]]))))
         return matrix
     array = np.asarray(X)
     if array.ndim != 2 or array.dtype.kind not in "biuf":
@@ -315,15 +375,18 @@ def _check_features(X: object, where: str, names: Sequence[str]) -> Matrix:
     if array.dtype != np.float32 or not array.flags.c_contiguous:
         with np.errstate(over="ignore"):
             array = np.ascontiguousarray(array, dtype=np.float32)
+    missing = False
     for rows in blocks(len(array)):
-        finite = np.isfinite(array[rows])
-        if not finite.all():
-            row, column = (int(i[0]) for i in np.nonzero(~finite))
-            value = array[rows.start + row, column]
-            raise DataError(_not_finite(where, rows.start + row, _column(names, column), value))
-    return array
+        if np.isfinite(array[rows]).all():
+            continue
+        missing = True
+        infinite = np.isinf(array[rows])
+        if infinite.any():
+            row, column = (int(i[0]) for i in np.nonzero(infinite))
+            raise DataError(_infinite(where, rows.start + row, _column(names, column)))
+    # One NaN for all, so that the same data have the same bytes.
+    return np.where(np.isnan(array), np.float32(np.nan), array) if missing else array
 
 
-def _not_finite(where: str, row: int, column: str, value: float) -> str:
-    kind = "is missing (NaN)" if np.isnan(value) else "is infinite or too large for float32"
-    return f"{where}: row {row}, {column} {kind}: replace or drop such values first"
+def _infinite(where: str, row: int, column: str) -> str:
+    return f"{where}: row {row}, {column} is infinite or too large for float32: replace or drop such values first"

@@ -140,12 +140,22 @@ _SUITE: dict[str, Callable[[Any], Any]] = {
 }
 _ROLES: dict[str, Callable[[Any], Any]] = {
     "labels": _list_of(_text),
+    "drop": _list_of(_text),
+    "text": _list_of(_text),
     "groups": _text,
     "split": _text,
+    "fold": _whole,
+    "key": _text,
+    "join": _text,
     "label_separator": _text,
     "positive": _list_of(_text),
+    "unknown": _list_of(_text),
     "one_hot": _flag,
     "decimal": _text,
+    "delimiter": _text,
+    "encoding": _text,
+    "valid": _text,
+    "test": _text,
 }
 """The fields of ``ReadOptions``."""
 _DATASET: dict[str, Callable[[Any], Any]] = {"name": _text, "features": _list_of(_text), **_ROLES}

@@ -231,7 +231,7 @@ def _as_accepted(data: JobData, spec: ModelSpec) -> JobData:
     n = len(data.train)
 
     def part(split: Split, X: Matrix) -> Split:
-        return replace(split, X=X)
+        return Split.unchecked(**vars(split) | {"X": X})
 
     return JobData(
         train=part(data.train, whole[:n]),

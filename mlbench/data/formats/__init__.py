@@ -6,11 +6,12 @@ recognise its files, and the suffixes of its files to ``SUFFIXES`` in ``base``, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats import meka, mini_musicnet, mulan, table, xmc
-from mlbench.data.formats.base import NO_OPTIONS, Format, ReadOptions, one_line
+from mlbench.data.formats.base import FILES, NO_OPTIONS, Format, ReadOptions, dataset_name, one_line
 from mlbench.errors import DataError, UsageError
 
 __all__ = ["FORMATS", "Format", "ReadOptions", "read_dataset"]
@@ -25,23 +26,40 @@ def read_dataset(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
 
     Args:
         path: A folder or a file.
-        options: The roles of the columns of a table.
+        options: What the files do not say themselves, such as the roles of columns.
 
     Raises:
-        UsageError: The path does not exist, or the format takes no options.
+        UsageError: The path does not exist, or the format does not take an option.
         DataError: The format is unknown, or the data are invalid; the message names file, row and column.
     """
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder")
     try:
-        found = next((format for format in FORMATS if format.recognises(path)), None)
-        if found is None:
-            known = "; ".join(f"{format.name} ({format.describe})" for format in FORMATS)
-            raise DataError(f"{path}: unknown data format. Supported formats: {known}")
-        if options != NO_OPTIONS and not found.takes_options:
-            raise UsageError(
-                f"{path}: options such as --labels apply to tables only: {found.name} files define their columns"
-            )
-        return found.read(path, options)
+        found = _format_of(path, options)
+        for name in options.said():
+            if name not in found.takes | FILES:
+                raise UsageError(f"{path}: {found.name} files take no --{name.replace('_', '-')}")
+        parts = _parts(found, path, options)
+        return found.read(parts, dataset_name(path), options)
     except (OSError, EOFError) as error:
         raise DataError(f"{path}: cannot be read: {one_line(error)}") from error
+
+
+def _format_of(path: Path, options: ReadOptions) -> Format:
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder")
+    found = next((format for format in FORMATS if format.recognises(path)), None)
+    if found is None:
+        known = "; ".join(f"{format.name} ({format.describe})" for format in FORMATS)
+        raise DataError(f"{path}: unknown data format. Supported formats: {known}")
+    return found
+
+
+def _parts(found: Format, path: Path, options: ReadOptions) -> Mapping[str, Path]:
+    """Return the paths of the splits: those that the user names, or those found below the path."""
+    named = {part: Path(str(given)) for part in ("valid", "test") if (given := getattr(options, part)) is not None}
+    if not named:
+        return found.find(path, options)
+    for part, file in named.items():
+        other = _format_of(file, options)
+        if other.name != found.name:
+            raise UsageError(f"--{part} {file} is {other.name}, but {path} is {found.name}: convert one of them")
+    return {"train": path, **named}

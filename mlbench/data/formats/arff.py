@@ -25,10 +25,10 @@ from mlbench.data.formats.arff_text import (
     unescape,
     without_weight,
 )
-from mlbench.data.formats.base import listed, shown
+from mlbench.data.formats.base import listed, packed, shown
 from mlbench.errors import DataError
 
-SUFFIXES = (".arff", ".arff.bz2")
+SUFFIXES = packed(".arff")
 
 _NUMERIC = ("numeric", "real", "integer")
 _ROWS_PER_BLOCK = 1024  # how many rows are held in memory as strings at a time
@@ -83,7 +83,7 @@ class Arff:
 
 
 def read_arff(path: Path) -> Arff:
-    """Read ``NAME.arff`` or ``NAME.arff.bz2``.
+    """Read an ARFF file, plain or packed.
 
     Raises:
         DataError: The file is not ARFF, or a cell is missing or invalid; the message names the line.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,63 +10,19 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from mlbench.data.dataset import Dataset, Split, make_split
-from mlbench.data.formats.arff import SUFFIXES, Arff, Attribute, read_arff
-from mlbench.data.formats.base import YES_NO, bare_stem, dataset_name, dense, dense_if_full, files_in, listed, shown
+from mlbench.data.formats.arff import Arff, Attribute, read_arff
+from mlbench.data.formats.base import YES_NO, dense, dense_if_full, listed, shown
 from mlbench.errors import DataError
 
-_SPLIT = re.compile(r"[-_.](train|valid|test)$", re.IGNORECASE)
 _ZERO_ONE = ("0", "1")
 _MOST_CHANCE_VALUES = 9  # with so few values, all may differ by chance in a tiny file: not a row id
 
 
-def family(path: Path) -> str:
-    """Return the name that all files of one data set share: ``yeast`` for ``yeast-train.arff``."""
-    return _SPLIT.sub("", bare_stem(path))
-
-
-def split_files(path: Path) -> dict[str, Path]:
-    """Find the ARFF file of each split: ``train``, and ``valid`` and ``test`` where they exist.
-
-    Args:
-        path: One ARFF file, which is then all of train, or a folder with the files of one data set. If
-            the folder has both a pair of train and test files and a file with all rows, the pair is used.
-
-    Raises:
-        DataError: The folder has several data sets, or no train file.
-    """
-    if path.is_file():
-        return {"train": path}
-    files = files_in(path, SUFFIXES)
-    if len({family(file) for file in files}) != 1:
-        raise DataError(
-            f"{path}: the folder has several data sets: give the path of one of {listed(f.name for f in files)}"
-        )
-    by_split: dict[str, Path] = {}
-    for file in files:
-        match = _SPLIT.search(bare_stem(file))
-        name = match[1].lower() if match else "all"
-        if name in by_split:
-            raise DataError(
-                f"{path}: {by_split[name].name} and {file.name} are both the {name} split: keep one of them"
-            )
-        by_split[name] = file
-    everything = by_split.pop("all", None)
-    if everything is not None and not {"train", "test"} <= by_split.keys():
-        return {"train": everything}
-    if "train" not in by_split:
-        raise DataError(
-            f"{path}: {listed(f.name for f in files)}, but no train split: name it {family(files[0])}-train.arff"
-        )
-    return {name: by_split[name] for name in ("train", "valid", "test") if name in by_split}
-
-
-def read_arff_dataset(
-    path: Path, by_split: Mapping[str, Path], find_labels: Callable[[Arff], Sequence[int]]
-) -> Dataset:
+def read_arff_dataset(name: str, by_split: Mapping[str, Path], find_labels: Callable[[Arff], Sequence[int]]) -> Dataset:
     """Read a data set from one ARFF file per split.
 
     Args:
-        path: The path that was asked for, which names the data set.
+        name: The name of the data set.
         by_split: The file of each split.
         find_labels: Returns the indices of the label columns of a file.
 
@@ -82,14 +37,14 @@ def read_arff_dataset(
     features = _Features(files, [j for j in range(len(first.attributes)) if j not in set(labels)])
     names = [first.attributes[j].name for j in labels]
     splits: dict[str, Split] = {}
-    for name, file, X in zip(by_split, files, features.matrices, strict=True):
+    for part, file, X in zip(by_split, files, features.matrices, strict=True):
         Y = _labels(file, labels)
-        splits[name] = make_split(
+        splits[part] = make_split(
             X, Y, where=f"{file.file} (rows from 0)", feature_names=features.names, label_names=names
         )
     notes = [*features.notes, *(f"{file.file}: row weights are ignored" for file in files if file.weighted)]
     return Dataset(
-        name=dataset_name(path),
+        name=name,
         train=splits["train"],
         valid=splits.get("valid"),
         test=splits.get("test"),

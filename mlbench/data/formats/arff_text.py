@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,18 +25,12 @@ _SPECIAL = re.compile(r"""['"\\%]""")
 
 
 def lines_of(path: Path) -> Iterator[Line]:
-    """Yield the lines that are neither blank nor comments, stripped; ``.bz2`` files are decompressed.
+    """Yield the lines that are neither blank nor comments, stripped.
 
     Raises:
-        DataError: The bzip2 file is broken.
+        DataError: The file is packed and broken, or a pointer to the data.
     """
-    raw = path.read_bytes()
-    if path.name.lower().endswith(".bz2"):
-        try:
-            raw = bz2.decompress(raw)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path.name}: corrupt or incomplete bzip2 file: download it again") from error
-    for number, line in enumerate(read_text(path, raw).split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         line = line.strip()
         if line and line[0] != "%":
             yield number, without_comment(line).rstrip()

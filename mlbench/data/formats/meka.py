@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats.arff import SUFFIXES, Arff
-from mlbench.data.formats.arff_dataset import read_arff_dataset, split_files
+from mlbench.data.formats.arff_dataset import read_arff_dataset
 from mlbench.data.formats.arff_text import LABEL_COUNT
 from mlbench.data.formats.base import Format, ReadOptions, files_in, has_suffix
+from mlbench.data.formats.parts import parts_in
 from mlbench.errors import DataError
 
 
@@ -16,8 +18,13 @@ def _recognises(path: Path) -> bool:
     return has_suffix(path, SUFFIXES) or bool(files_in(path, SUFFIXES))
 
 
-def _read(path: Path, options: ReadOptions) -> Dataset:
-    return read_arff_dataset(path, split_files(path), _columns)
+def find(path: Path, options: ReadOptions) -> dict[str, Path]:
+    """Find the ARFF file of each split; ``parts_in`` describes the errors."""
+    return parts_in(path, SUFFIXES, "ARFF files", options.fold)
+
+
+def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset:
+    return read_arff_dataset(name, parts, _columns)
 
 
 def _columns(arff: Arff) -> range:
@@ -36,5 +43,6 @@ FORMAT = Format(
     name="MEKA",
     describe="NAME.arff or NAME.arff.bz2, with '-C n' in its relation name",
     recognises=_recognises,
+    find=find,
     read=_read,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbench.data.dataset import Dataset, make_split
-from mlbench.data.formats.base import Format, ReadOptions, dataset_name, one_line, read_text
+from mlbench.data.formats.base import Format, ReadOptions, one_line, read_text
 from mlbench.errors import DataError
 
 MANIFEST = "manifest.json"
@@ -30,18 +31,26 @@ def _recognises(path: Path) -> bool:
     return any((path / f"{kind}-{name}.npy").is_file() for kind in ("audio", "labels") for name in _SPLITS)
 
 
-def _read(path: Path, options: ReadOptions) -> Dataset:
+def _find(path: Path, options: ReadOptions) -> dict[str, Path]:
+    """Return the folder, which holds all splits."""
+    return {"train": path}
+
+
+def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset:
+    path = parts["train"]
     splits = {}
     groups = _read_groups(path)
-    for name in _SPLITS:
-        audio, labels = (path / f"{kind}-{name}.npy" for kind in ("audio", "labels"))
-        if name != "train" and not audio.exists() and not labels.exists():
+    for part in _SPLITS:
+        audio, labels = (path / f"{kind}-{part}.npy" for kind in ("audio", "labels"))
+        if part != "train" and not audio.exists() and not labels.exists():
             continue
         X, Y = _read_array(audio), _read_array(labels)
-        splits[name] = make_split(X, Y, groups.get(name), where=f"{audio.name}, {labels.name}", label_names=_names(Y))
+        splits[part] = make_split(X, Y, groups.get(part), where=f"{audio.name}, {labels.name}", label_names=_names(Y))
+        if not np.isfinite(splits[part].X.sum(axis=1)).all():
+            raise DataError(f"{audio.name}: some samples are NaN: replace or drop such windows first")
     manifest = _read_manifest(path / MANIFEST)
     return Dataset(
-        name=manifest.get("name", dataset_name(path)),
+        name=manifest.get("name", name),
         train=splits["train"],
         valid=splits.get("valid"),
         test=splits.get("test"),
@@ -133,5 +142,6 @@ FORMAT = Format(
     name="mini-MusicNet",
     describe="a folder with audio-train.npy and labels-train.npy (also -valid and -test; groups-*.npy, manifest.json)",
     recognises=_recognises,
+    find=_find,
     read=_read,
 )

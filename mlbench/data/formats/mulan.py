@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats.arff import SUFFIXES, Arff
-from mlbench.data.formats.arff_dataset import family, read_arff_dataset, split_files
+from mlbench.data.formats.arff_dataset import read_arff_dataset
 from mlbench.data.formats.arff_text import LABEL_COUNT, unescape
 from mlbench.data.formats.base import (
     Format,
@@ -19,6 +20,8 @@ from mlbench.data.formats.base import (
     one_of,
     shown,
 )
+from mlbench.data.formats.meka import find
+from mlbench.data.formats.parts import family_of
 from mlbench.errors import DataError
 
 
@@ -28,18 +31,18 @@ def _recognises(path: Path) -> bool:
     return bool(files_in(path, SUFFIXES) and files_in(path, (".xml",)))
 
 
-def _read(path: Path, options: ReadOptions) -> Dataset:
-    by_split = split_files(path)
-    train = by_split["train"]
+def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset:
+    train = parts["train"]
     xmls = files_in(train.parent, (".xml",))
-    xml = _xml_beside(train) or one_of(xmls, path, f"XML files, none of them {family(train)}.xml")
+    expected = f"XML files, none of them {family_of(bare_stem(train))}.xml"
+    xml = _xml_beside(train) or one_of(xmls, train.parent, expected)
     names = _label_names(xml)
-    return read_arff_dataset(path, by_split, lambda arff: _columns(arff, names, xml.name))
+    return read_arff_dataset(name, parts, lambda arff: _columns(arff, names, xml.name))
 
 
 def _xml_beside(arff: Path) -> Path | None:
     """Find ``yeast.xml`` for ``yeast.arff`` and for ``yeast-train.arff``."""
-    candidates = [arff.with_name(f"{stem}.xml") for stem in (bare_stem(arff), family(arff))]
+    candidates = [arff.with_name(f"{stem}.xml") for stem in (bare_stem(arff), family_of(bare_stem(arff)))]
     return next((xml for xml in candidates if xml.is_file()), None)
 
 
@@ -93,5 +96,6 @@ FORMAT = Format(
     name="Mulan",
     describe="NAME-train.arff and NAME-test.arff, or NAME.arff, with the labels in NAME.xml",
     recognises=_recognises,
+    find=find,
     read=_read,
 )

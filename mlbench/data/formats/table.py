@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,17 +13,17 @@ from numpy.typing import NDArray
 
 from mlbench.data.dataset import Dataset, make_split
 from mlbench.data.formats.base import (
+    FILES,
     Format,
     ReadOptions,
-    dataset_name,
     files_in,
     has_suffix,
     listed,
     one_line,
-    one_of,
     shown,
 )
 from mlbench.data.formats.label_cells import check_single, json_cells, split_cells, word_cells
+from mlbench.data.formats.parts import PART_OF, PART_WORDS, parts_in
 from mlbench.errors import DataError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -33,15 +34,18 @@ _OTHER_NUMBER = re.compile(r"[-+]?[$€£]?\s?\d[\d.,' ]*(e[-+]?\d+)?\s?(%|[a-zA
 WORDS_OF_A_TEXT = 3
 """Texts of so many words on average are no row ids."""
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
-_SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 
 
 def _recognises(path: Path) -> bool:
     return has_suffix(path, SUFFIXES) or bool(files_in(path, SUFFIXES))
 
 
-def _read(path: Path, options: ReadOptions) -> Dataset:
-    file = path if path.is_file() else one_of(files_in(path, SUFFIXES), path, "tables")
+def _find(path: Path, options: ReadOptions) -> dict[str, Path]:
+    return parts_in(path, SUFFIXES, "tables", options.fold)
+
+
+def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset:
+    [file] = parts.values()
     frame = _read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file, options.decimal)
     table = _Table(file.name, frame, options)
     labels = _label_columns(file.name, list(frame.columns), options.labels)
@@ -58,11 +62,11 @@ def _read(path: Path, options: ReadOptions) -> Dataset:
     splits = {"train": whole}
     if options.split is not None:
         split_of = table.splits(options.split)
-        splits = {name: whole.take(np.flatnonzero(split_of == name)) for name in _SPLITS if name in split_of}
+        splits = {part: whole.take(np.flatnonzero(split_of == part)) for part in PART_WORDS if part in split_of}
         if "train" not in splits:
             raise DataError(f"{file.name}: no row has train in column {shown(options.split)}")
     return Dataset(
-        name=dataset_name(path),
+        name=name,
         train=splits["train"],
         valid=splits.get("valid"),
         test=splits.get("test"),
@@ -210,11 +214,11 @@ class _Table:
     def splits(self, column: str) -> NDArray[np.str_]:
         """Return ``train``, ``valid`` or ``test`` for each row."""
         words = [str(value).strip().lower() for value in self._whole(column)]
-        wrong = next((row for row, word in enumerate(words) if word not in _SPLITS), None)
+        wrong = next((row for row, word in enumerate(words) if word not in PART_OF), None)
         if wrong is not None:
             where = f"{self.file}: row {wrong} (from 0), column {shown(column)}"
             raise DataError(f"{where} holds {shown(words[wrong])}, expected train, valid or test")
-        return np.array([_SPLITS[word] for word in words])
+        return np.array([PART_OF[word] for word in words])
 
     def _whole(self, column: str) -> Series:
         """Return a column, refusing missing values."""
@@ -265,6 +269,7 @@ FORMAT = Format(
     name="table",
     describe="one .csv, .csv.gz, .tsv or .parquet file, with --labels COLUMNS",
     recognises=_recognises,
+    find=_find,
     read=_read,
-    takes_options=True,
+    takes=frozenset(ReadOptions().__dict__) - FILES,
 )

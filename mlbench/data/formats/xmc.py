@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,18 +20,18 @@ from mlbench.data.dataset import Dataset, make_split
 from mlbench.data.formats.base import (
     Format,
     ReadOptions,
-    dataset_name,
+    bare_stem,
     dense_if_full,
     files_in,
     has_suffix,
-    one_of,
+    packed,
     read_text,
     shown,
 )
+from mlbench.data.formats.parts import assigned, part_of
 from mlbench.errors import DataError
 
-SUFFIXES = (".txt", ".svm", ".libsvm", ".svmlight")
-_SPLITS = {"train": ("train",), "valid": ("valid", "dev"), "test": ("test",)}
+SUFFIXES = packed(".txt", ".svm", ".libsvm", ".svmlight")
 _HEADER = re.compile(r"(\d+)\s+(\d+)\s+(\d+)")
 _LARGEST_INDEX = 2**31 - 1
 _MOST_LABELS = 4_000_000  # the largest public data set has 2.8 million
@@ -66,22 +66,19 @@ class _Rows:
 
 
 def _recognises(path: Path) -> bool:
-    return has_suffix(path, SUFFIXES) or bool(_files_of(path, "train"))
+    return has_suffix(path, SUFFIXES) or any(part_of(bare_stem(file)) for file in files_in(path, SUFFIXES))
 
 
-def _files_of(folder: Path, name: str) -> list[Path]:
-    return [file for file in files_in(folder, SUFFIXES) if any(word in file.name.lower() for word in _SPLITS[name])]
-
-
-def _split_files(path: Path) -> dict[str, Path]:
+def _find(path: Path, options: ReadOptions) -> dict[str, Path]:
+    """Find the file of each split; files that name no split, such as a README, do not count in a folder."""
     if path.is_file():
         return {"train": path}
-    found = {name: _files_of(path, name) for name in _SPLITS}
-    return {name: one_of(files, path, f"{name} files") for name, files in found.items() if files}
+    files = [file for file in files_in(path, SUFFIXES) if part_of(bare_stem(file))]
+    return assigned(files, path, "files", options.fold)
 
 
-def _read(path: Path, options: ReadOptions) -> Dataset:
-    by_split = {name: _read_rows(file) for name, file in _split_files(path).items()}
+def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset:
+    by_split = {part: _read_rows(file) for part, file in parts.items()}
     files = list(by_split.values())
     base_feature, base_label, d, k, note = _numbering(files)
     n = max(len(rows.ends) - 1 for rows in files)
@@ -89,12 +86,12 @@ def _read(path: Path, options: ReadOptions) -> Dataset:
         raise DataError(f"{files[0].file}: {d} features and {k} labels are too many for {n} rows: is an index wrong?")
     matrices = dense_if_full([rows.features(base_feature, d) for rows in files])
     splits = {
-        name: make_split(X, rows.label_matrix(base_label, k), where=f"{rows.file} (rows from 0)")
-        for (name, rows), X in zip(by_split.items(), matrices, strict=True)
+        part: make_split(X, rows.label_matrix(base_label, k), where=f"{rows.file} (rows from 0)")
+        for (part, rows), X in zip(by_split.items(), matrices, strict=True)
     }
     names = tuple(f"label-{i}" for i in range(k))
     return Dataset(
-        name=dataset_name(path),
+        name=name,
         train=splits["train"],
         valid=splits.get("valid"),
         test=splits.get("test"),
@@ -189,5 +186,6 @@ FORMAT = Format(
     name="XMC",
     describe="multi-label svmlight text, a .txt or .svm file, or a folder with *train*.txt and *test*.txt",
     recognises=_recognises,
+    find=_find,
     read=_read,
 )
