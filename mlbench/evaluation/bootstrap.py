@@ -18,12 +18,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlbench.data.dataset import Split
+from mlbench.metrics.core import known_cells
 
 N_REPLICATES = 1_000
 CELLS = 1 << 18
@@ -33,6 +34,8 @@ FEW_UNITS = 256
 FEWEST_UNITS = 10
 MOST_ROWS = 2_000
 Floats = NDArray[np.float64]
+Ranked: TypeAlias = "tuple[NDArray[np.bool_], NDArray[Any], NDArray[np.int64]]"
+"""Truth, score and unit of the entries of one ranking, each of shape (m,)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,7 +88,7 @@ def bootstrap_test(test: Split, scores: NDArray[np.floating[Any]], sha256: str) 
     None with fewer than ``FEWEST_UNITS`` groups: so few say next to nothing of others.
     """
     drawn = drawn_units(test, sha256)
-    return None if drawn is None else bootstrap(test.Y, scores, *drawn)
+    return None if drawn is None else bootstrap(test.labels, scores, *drawn)
 
 
 def drawn_units(test: Split, sha256: str) -> tuple[NDArray[np.int64], NDArray[np.uint16]] | None:
@@ -102,36 +105,56 @@ def drawn_units(test: Split, sha256: str) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def bootstrap(
-    Y: NDArray[np.uint8], scores: NDArray[np.floating[Any]], unit: NDArray[np.int64], weight: NDArray[Any]
+    Y: NDArray[Any], scores: NDArray[np.floating[Any]], unit: NDArray[np.int64], weight: NDArray[Any]
 ) -> Replicates:
     """Compute micro, macro and per-label average precision of each replicate.
 
     Args:
-        Y: Labels (n, k), 0 or 1.
+        Y: Labels (n, k), 0 or 1; what is -1 is unknown and left out.
         scores: Scores (n, k).
         unit: The unit of each row, shape (n,).
         weight: How often each unit occurs in each replicate, shape (units, R).
     """
-    truth = Y == 1
     from threadpoolctl import threadpool_limits  # imported late because it inspects all loaded libraries
 
     drawn = weight.astype(np.float64)
     # One thread: the products are small, and a second thread that waits for other jobs costs ten times its gain.
     with threadpool_limits(1):
-        return _bootstrap(truth, scores, unit, drawn)
+        return _bootstrap(Y == 1, scores, unit, drawn, known_cells(Y))
 
 
 def _bootstrap(
-    truth: NDArray[np.bool_], scores: NDArray[np.floating[Any]], unit: NDArray[np.int64], drawn: Floats
+    truth: NDArray[np.bool_],
+    scores: NDArray[np.floating[Any]],
+    unit: NDArray[np.int64],
+    drawn: Floats,
+    known: NDArray[np.bool_] | None,
 ) -> Replicates:
-    k = truth.shape[1]
-    micro = _replicates(truth.ravel(), np.ravel(scores), np.repeat(unit, k), drawn)
-    columns = zip(np.ascontiguousarray(truth.T), np.ascontiguousarray(scores.T), strict=True)
-    per_label = np.array([_replicates(t, s, unit, drawn) for t, s in columns])
+    micro = _replicates(*entries(truth, scores, unit, known), drawn)
+    per_label = np.array([_replicates(*column, drawn) for column in columns(truth, scores, unit, known)])
     defined = ~np.isnan(per_label)
     with np.errstate(invalid="ignore"):
         macro = np.where(defined, per_label, 0).sum(axis=0) / defined.sum(axis=0)
     return Replicates(micro=micro, macro=macro, per_label=per_label)
+
+
+def entries(
+    truth: NDArray[np.bool_], scores: NDArray[Any], unit: NDArray[np.int64], known: NDArray[np.bool_] | None
+) -> Ranked:
+    """Return truth, score and unit of all known entries together, each of shape (m,)."""
+    of_entry = np.repeat(unit, truth.shape[1])
+    if known is None:
+        return truth.ravel(), np.ravel(scores), of_entry
+    return truth[known], scores[known], of_entry[known.ravel()]
+
+
+def columns(
+    truth: NDArray[np.bool_], scores: NDArray[Any], unit: NDArray[np.int64], known: NDArray[np.bool_] | None
+) -> Iterator[Ranked]:
+    """Yield truth, score and unit of the known entries of each label."""
+    for j, (t, s) in enumerate(zip(np.ascontiguousarray(truth.T), np.ascontiguousarray(scores.T), strict=True)):
+        rows: Any = slice(None) if known is None else known[:, j]
+        yield t[rows], s[rows], unit[rows]
 
 
 def _replicates(

@@ -88,7 +88,7 @@ def evaluate(
             found = all_replicates(key, dataset, test, fitted, bootstrapped)
             replicates = replicates_to_keep(key, found)
             write_rows(folder / PER_LABEL, per_label_rows(dataset, test, bootstrapped))
-            curves = {"valid": curve(dataset.valid.Y, valid), "test": curve(dataset.test.Y, test)}
+            curves = {"valid": curve(dataset.valid.labels, valid), "test": curve(dataset.test.labels, test)}
             train = train_curve(folder / SCORES_TRAIN, dataset.train)
             write_curves(folder / CURVES, {**train, **curves})
             names += [SCORES_VALID, SCORES_TEST, PER_LABEL, CURVES, *([SCORES_TRAIN] if train else [])]
@@ -134,7 +134,7 @@ def evaluate(
 def fitted_on(dataset: CompleteDataset, valid: Scores) -> Fitted:
     """Return what metrics take from the train split and from the scores of the validation split."""
     return Fitted(
-        Y=dataset.valid.Y,
+        Y=dataset.valid.labels,
         scores=valid,
         n_positives=dataset.train.Y.sum(axis=0, dtype=np.int64),
         n_train=len(dataset.train),
@@ -146,7 +146,7 @@ def metrics_of(dataset: CompleteDataset, fitted: Fitted, test: Scores) -> dict[s
     """Return every metric of both splits, by split and name."""
     return {
         "valid": _defined(all_metrics(Scored.of(fitted.Y, fitted.scores, fitted))),
-        "test": _defined(all_metrics(Scored.of(dataset.test.Y, test, fitted))),
+        "test": _defined(all_metrics(Scored.of(dataset.test.labels, test, fitted))),
     }
 
 
@@ -215,7 +215,7 @@ def _tune_seconds(key: JobKey, trials: Sequence[TrialRecord], best: TrialRecord 
 def train_curve(path: Path, train: Split) -> dict[str, Curve]:
     """Return the train curve by name, or nothing, as a job may lack it."""
     try:
-        Y = train.Y[curve_rows(len(train))]
+        Y = train.labels[curve_rows(len(train))]
         return {"train": curve(Y, load_scores(path, Y))}
     except (InvalidScores, ValueError):
         return {}

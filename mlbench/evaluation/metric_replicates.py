@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbench.data.dataset import Split
-from mlbench.evaluation.bootstrap import Replicates, blocks_of_thresholds, bootstrap, drawn_units
+from mlbench.evaluation.bootstrap import Replicates, blocks_of_thresholds, bootstrap, columns, drawn_units, entries
 from mlbench.metrics import KS, MACRO, METRICS, MICRO, Fitted, Metric, Scored
 from mlbench.metrics.core import Floats
 from mlbench.results.ledger import Ledger
@@ -59,7 +59,7 @@ def metric_replicates(
     if drawn is None:
         return {}
     unit, weight = drawn
-    scored = Scored.of(test.Y, scores, fitted)
+    scored = Scored.of(test.labels, scores, fitted)
     return replicates_with([METRICS[name] for name in names], scored, unit, weight.astype(np.float64), bootstrapped)
 
 
@@ -136,7 +136,7 @@ def _replicates(metric: Metric, sample: _Resampled) -> Floats:
     if metric.exclusive and not sample.scored.fitted.exclusive:
         return np.full(sample.weight.shape[1], np.nan)
     if metric.averaged == "rows":
-        return _of_rows(metric.function(sample.scored), sample, metric.empty)
+        return _of_rows(metric.terms(sample.scored), sample, metric.empty)
     return WAYS.get(metric.name, _resampled(metric))(sample)
 
 
@@ -175,9 +175,9 @@ def _of_labels(column: Callable[[Truth, NDArray[Any], Units, Floats], Floats]) -
     """Average the replicates of each label."""
 
     def compute(sample: _Resampled) -> Floats:
-        truth, scores = np.ascontiguousarray(sample.scored.truth.T), np.ascontiguousarray(sample.scored.scores.T)
-        columns = [column(t, s, sample.unit, sample.weight) for t, s in zip(truth, scores, strict=True)]
-        return _mean_of_defined(np.array(columns))
+        scored = sample.scored
+        rankings = columns(scored.truth, scored.scores, sample.unit, scored.known)
+        return _mean_of_defined(np.array([column(*ranked, sample.weight) for ranked in rankings]))
 
     return compute
 
@@ -208,8 +208,8 @@ def _f1_macro(predictions: Callable[[Scored], Truth]) -> Callable[[_Resampled], 
 
 # ------------------------------------------------------------------------------------------ ROC AUC
 def _roc_auc_micro(sample: _Resampled) -> Floats:
-    truth, scores = sample.scored.truth, sample.scored.scores
-    return _roc_auc(truth.ravel(), np.ravel(scores), np.repeat(sample.unit, truth.shape[1]), sample.weight)
+    scored = sample.scored
+    return _roc_auc(*entries(scored.truth, scored.scores, sample.unit, scored.known), sample.weight)
 
 
 def _roc_auc(truth: Truth, scores: NDArray[Any], unit: Units, weight: Floats) -> Floats:

@@ -26,7 +26,7 @@ def per_label_rows(
         replicates: Of these scores; None where there are too few groups for intervals.
         percentiles: Whether to take quantiles of the replicates, as records did before schema 3.
     """
-    Y = dataset.test.Y
+    Y = dataset.test.labels
     values = average_precision(Y, scores, None)
     limits: Any = ([None] * Y.shape[1],) * 2
     if replicates is not None:
@@ -36,7 +36,7 @@ def per_label_rows(
     columns = zip(
         dataset.label_names,
         dataset.train.Y.sum(axis=0, dtype=int).tolist(),
-        Y.sum(axis=0, dtype=int).tolist(),
+        dataset.test.Y.sum(axis=0, dtype=int).tolist(),
         values.tolist(),
         *limits,
         roc_auc(Y, scores, None).tolist(),

@@ -167,7 +167,10 @@ def recompute_curves(job: Recomputable) -> Iterator[Difference]:
     except ValueError as error:
         yield CURVES, f"it cannot be read: {error}"
         return
-    for part, Y, scores in (("valid", job.dataset.valid.Y, job.valid), ("test", job.dataset.test.Y, job.test)):
+    for part, Y, scores in (
+        ("valid", job.dataset.valid.labels, job.valid),
+        ("test", job.dataset.test.labels, job.test),
+    ):
         if not same(recorded.get(part) if isinstance(recorded, dict) else None, curve(Y, scores)):
             yield CURVES, f"the {part} curve does not match the scores"
     if SCORES_TRAIN in job.record.files and not same(recorded.get("train"), train.get("train")):

@@ -77,6 +77,8 @@ def find_metric(name: str) -> RequestedMetric:
     function, on_scores = theirs[short]
 
     def compute(scored: Scored) -> float:
+        if scored.known is not None:
+            raise ValueError("functions of scikit-learn do not leave out unknown labels")
         Y = scored.Y
         value = function(Y, scored.scores if on_scores else scored.predictions.astype(Y.dtype))
         if not isinstance(value, numbers.Real):
@@ -177,7 +179,7 @@ def _computed(
     valid = load_scores(ledger.file(record, SCORES_VALID), dataset.valid.Y)
     test = load_scores(ledger.file(record, SCORES_TEST), dataset.test.Y)
     fitted = fitted_on(dataset, valid)
-    for Y, scores in ((dataset.valid.Y, valid), (dataset.test.Y, test)):
+    for Y, scores in ((dataset.valid.labels, valid), (dataset.test.labels, test)):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:

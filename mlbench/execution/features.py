@@ -13,7 +13,9 @@ import os
 import sys
 from pathlib import Path
 
-from mlbench.data.cache import read_job_data, write_features
+from mlbench.data.accepted import as_accepted, labels_as_accepted
+from mlbench.data.cache import read_job_data, read_texts, write_features
+from mlbench.data.dataset import Split
 from mlbench.errors import PluginError
 from mlbench.execution import process
 from mlbench.execution.environment import environment
@@ -33,9 +35,13 @@ def compute(request: FeaturesRequest) -> Outcome:
     status, error = "ok", None
     try:
         spec = load_features(PluginSource(**request.source), request.features)
-        data = read_job_data(Path(request.data))
-        transform = spec.fit(data.train, FitContext(seed=SEED, threads=request.threads))
-        write_features(data, transform, Path(request.target))
+        data = as_accepted(read_job_data(Path(request.data)), {"dense", "sparse"} | spec.accepts)
+        texts = read_texts(Path(request.data)) if "text" in spec.accepts else None
+        train = labels_as_accepted(data.train, spec.accepts)
+        if texts is not None:
+            train = Split.unchecked(**vars(train) | {"texts": texts[0]})
+        transform = spec.fit(train, FitContext(seed=SEED, threads=request.threads))
+        write_features(data, transform, Path(request.target), texts=texts, missing="missing" in spec.accepts)
     except KeyboardInterrupt:
         raise
     except PluginError as problem:

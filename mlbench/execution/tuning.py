@@ -213,7 +213,7 @@ def _run_trial(
         value = _value(budget.metric, data, scores)
         if np.isnan(value):
             raise ValueError(f"{budget.metric} is undefined on the valid part: tune on another --metric")
-        line = replace(line, value=value, average_precision_micro=metric_value(MICRO, data.valid.Y, scores))
+        line = replace(line, value=value, average_precision_micro=metric_value(MICRO, data.valid.labels, scores))
         if best is None or best.value is None or sign * value > sign * best.value:
             line = replace(line, predict_seconds=on_best(number, scores, scorer))
     except (TrialPruned, optuna.TrialPruned):
@@ -232,7 +232,7 @@ def _run_trial(
 
 def _value(metric: str, data: JobData, scores: Scores, trained: NDArray[np.bool_] | None = None) -> float:
     """Compute the tuned metric on the validation split, as the record will have it, or on some of its labels."""
-    Y, counts, whole = data.valid.Y, data.n_positives, trained is None or bool(trained.all())
+    Y, counts, whole = data.valid.labels, data.n_positives, trained is None or bool(trained.all())
     if not whole:
         Y, scores, counts = Y[:, trained], scores[:, trained], counts[trained]
     exclusive = whole and data.exclusive

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
+from mlbench.data.accepted import as_accepted, labels_as_accepted
 from mlbench.data.cache import JobData, read_job_data
-from mlbench.data.dataset import Matrix, Split
+from mlbench.data.dataset import Matrix
 from mlbench.data.files import atomic_write
 from mlbench.errors import PluginError
 from mlbench.evaluation.curves import curve_rows
@@ -98,7 +98,7 @@ class _Run:
         try:
             self.say("prepare" if self.request.seconds_left > 0 else "final")
             spec = load_model(PluginSource(**self.request.source), self.request.model)
-            data = _as_accepted(read_job_data(Path(self.request.data), Path(self.request.features)), spec)
+            data = as_accepted(read_job_data(Path(self.request.data), Path(self.request.features)), spec.accepts)
             self.tune(spec, data, start)
             lines = self.log.read()
             best = best_trial(lines, self.request.budget.metric)
@@ -109,7 +109,7 @@ class _Run:
             if self.request.refit_on_both:
                 clock = time.monotonic()
                 context = self.context(valid=None, best_step=best.best_step, refit_state=dict(best.refit_state))
-                prepared = spec.prepare(data.both, context)
+                prepared = spec.prepare(labels_as_accepted(data.both, spec.accepts), context)
                 self.say("final")  # preparing had its own time limit
                 context = replace(context, deadline=time.monotonic() + self.request.budget.trial_timeout)
                 scorer = spec.fit(prepared, params_of(spec, best), context)
@@ -137,11 +137,11 @@ class _Run:
         """Prepare, and run the missing trials."""
         k = data.train.Y.shape[1]
         deadline = start + self.request.seconds_left
-        context = self.context(valid=data.valid)
+        context = self.context(valid=labels_as_accepted(data.valid, spec.accepts))
         prepared = None
         if self.request.seconds_left > 0 and len(self.log.read()) < n_trials(spec, self.request.budget.n_trials):
             clock = time.monotonic()
-            prepared = spec.prepare(data.train, context)
+            prepared = spec.prepare(labels_as_accepted(data.train, spec.accepts), context)
             self.seconds["prepare_seconds"] = time.monotonic() - clock
 
         def on_best(number: int, scores: Scores, scorer: ScoreFunction) -> float:
@@ -216,29 +216,6 @@ def _why_nothing(lines: list[Any]) -> tuple[str, str]:
         if line.state == "FAIL":
             return line.status, f"{line.error} (all {len(lines)} trials failed)" if len(lines) > 1 else str(line.error)
     return "timeout", "no trial finished within --timeout: raise it"
-
-
-def _as_accepted(data: JobData, spec: ModelSpec) -> JobData:
-    """Convert the features to dense or sparse, as the model accepts."""
-    sparse = sp.issparse(data.X_test)
-    if ("sparse" if sparse else "dense") in spec.accepts:
-        return data
-
-    def convert(X: Any) -> Matrix:
-        return np.ascontiguousarray(X.toarray()) if sparse else sp.csr_matrix(X)
-
-    whole = convert(data.both.X)
-    n = len(data.train)
-
-    def part(split: Split, X: Matrix) -> Split:
-        return Split.unchecked(**vars(split) | {"X": X})
-
-    return JobData(
-        train=part(data.train, whole[:n]),
-        valid=part(data.valid, whole[n:]),
-        both=part(data.both, whole),
-        X_test=convert(data.X_test),
-    )
 
 
 def main() -> None:

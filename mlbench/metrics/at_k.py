@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbench.metrics.core import Floats, Labels, Scores, checked
+from mlbench.metrics.core import Floats, Labels, Scores, checked, known_cells
 from mlbench.metrics.rankings import mean_of_defined, per_label
 from mlbench.metrics.row_rankings import Ranking
 
@@ -103,10 +103,14 @@ def label_hits(k: int) -> Callable[[Scores, Scores], float]:
 
 
 def _rows(Y: Labels, scores: Scores, k: int) -> tuple[NDArray[np.bool_], Ranking]:
+    """Return the truth and the ranking of the rows of which a label is known."""
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
     Y, scores = checked(Y, scores)
-    return Y == 1, Ranking(Y == 1, scores, depth=k)
+    known = known_cells(Y)
+    if known is not None and not (rows := known.any(axis=1)).all():
+        Y, scores, known = Y[rows], scores[rows], known[rows]
+    return Y == 1, Ranking(Y == 1, scores, depth=k, known=known)
 
 
 def precision_at_k(Y: Labels, scores: Scores, k: int, average: Literal["samples", "macro"] = "samples") -> float:
@@ -121,7 +125,7 @@ def precision_at_k(Y: Labels, scores: Scores, k: int, average: Literal["samples"
     """
     if average == "macro":
         Y, scores = checked(Y, scores)
-        [values] = per_label([label_hits(k)], Y == 1, scores)
+        [values] = per_label([label_hits(k)], Y == 1, scores, known_cells(Y))
         return mean_of_defined(values)
     return float((hits(_rows(Y, scores, k)[1], k) / k).mean())
 

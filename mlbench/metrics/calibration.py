@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlbench.metrics.core import known_cells
+
 FEWEST_POSITIVES = 50
 """Labels are calibrated if half of them have at least that many positives, and as many negatives, on valid."""
 SHRINKAGE = 300.0
@@ -32,16 +34,19 @@ def calibrated(Y: NDArray[Any], scores: Scores, new: Scores) -> Floats | None:
     Within a label, the order of the scores stays as it is.
 
     Args:
-        Y: Labels of the calibration rows (n, k), 0 or 1.
+        Y: Labels of the calibration rows (n, k), 0 or 1; what is -1 or NaN is unknown and left out.
         scores: Scores of the calibration rows (n, k).
         new: Scores to calibrate (m, k).
     """
+    known = known_cells(np.asarray(Y))
+    known = np.ones(Y.shape, dtype=bool) if known is None else known
     positives = (Y == 1).sum(axis=0)
-    support = np.minimum(positives, len(Y) - positives)
+    support = np.minimum(positives, known.sum(axis=0) - positives)
     if not len(Y) or np.median(support) < FEWEST_POSITIVES:
         return None
-    shared = calibrate((Y == 1).ravel(), scores.ravel(), new.ravel()).reshape(new.shape)
-    own = np.stack([calibrate(Y[:, j] == 1, scores[:, j], new[:, j]) for j in range(Y.shape[1])], axis=1)
+    shared = calibrate(Y[known] == 1, scores[known], new.ravel()).reshape(new.shape)
+    columns = ((Y[rows, j] == 1, scores[rows, j], new[:, j]) for j, rows in enumerate(known.T))
+    own = np.stack([calibrate(*column) for column in columns], axis=1)
     share = support / (support + SHRINKAGE)
     blended: Floats = (1 - share) * shared + share * own
     return blended

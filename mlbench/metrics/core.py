@@ -28,6 +28,19 @@ def checked(Y: Labels, scores: Scores) -> tuple[Labels, Scores]:
     return Y, scores
 
 
+def known_cells(Y: Labels) -> NDArray[np.bool_] | None:
+    """Return which labels are known, of the shape of Y, or None if all are: an unknown one is -1 or NaN."""
+    if Y.dtype.kind not in "if":  # uint8 or bool, as data sets have them
+        return None
+    known: NDArray[np.bool_] = Y >= 0
+    return None if known.all() else known
+
+
+def mean_over_rows(terms: Floats, known: NDArray[np.bool_] | None) -> float:
+    """Average the terms of rows (n,), without the rows of which no label is known."""
+    return float(terms.mean() if known is None else terms[known.any(axis=1)].mean())
+
+
 def true_scores(truth: NDArray[np.bool_], scores: Scores) -> Scores:
     """Select the scores of the positives, row by row.
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from mlbench.metrics.core import Floats, Labels
+from mlbench.metrics.core import Floats, Labels, known_cells, mean_over_rows
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:
@@ -16,7 +16,7 @@ def _ratio(numerator: Floats, denominator: Floats) -> Floats:
 
 def _confusion(Y: Labels, predictions: Labels, axis: int) -> tuple[Floats, Floats]:
     """Count, along ``axis``, the true positives, and the positives plus the predicted positives."""
-    truth, predicted = np.asarray(Y) == 1, np.asarray(predictions) == 1
+    truth, predicted = np.asarray(Y) == 1, (np.asarray(predictions) == 1) & (np.asarray(Y) >= 0)
     both = (truth & predicted).sum(axis=axis, dtype=np.float64)
     return both, truth.sum(axis=axis, dtype=np.float64) + predicted.sum(axis=axis, dtype=np.float64)
 
@@ -57,7 +57,7 @@ def f1(Y: Labels, predictions: Labels, average: Literal["micro", "macro", "sampl
         over, under = f1_terms(Y, predictions).sum(axis=0)
         return float(over / under) if under else 0.0
     if average == "samples":
-        return float(f1_of_rows(Y, predictions).mean())
+        return mean_over_rows(f1_of_rows(Y, predictions), known_cells(np.asarray(Y)))
     values = f1_of_labels(Y, predictions)
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float("nan")
@@ -65,14 +65,17 @@ def f1(Y: Labels, predictions: Labels, average: Literal["micro", "macro", "sampl
 
 def jaccard(Y: Labels, predictions: Labels) -> float:
     """Compute the mean over rows of intersection over union; a row where both are empty counts as 0."""
-    return float(jaccard_of_rows(Y, predictions).mean())
+    return mean_over_rows(jaccard_of_rows(Y, predictions), known_cells(np.asarray(Y)))
 
 
 def hamming_loss(Y: Labels, predictions: Labels) -> float:
-    """Compute the fraction of entries that are predicted wrongly."""
-    return float(np.mean((np.asarray(Y) == 1) != (np.asarray(predictions) == 1)))
+    """Compute the fraction of known entries that are predicted wrongly; an unknown one is -1 or NaN."""
+    Y = np.asarray(Y)
+    return float(((Y == 1) != (np.asarray(predictions) == 1))[Y >= 0].mean())
 
 
 def zero_one_loss(Y: Labels, predictions: Labels) -> float:
-    """Compute the fraction of rows with at least one wrong entry."""
-    return float(np.mean(((np.asarray(Y) == 1) != (np.asarray(predictions) == 1)).any(axis=1)))
+    """Compute the fraction of rows with at least one wrong entry among the known ones."""
+    Y = np.asarray(Y)
+    wrong = ((Y == 1) != (np.asarray(predictions) == 1)) & (Y >= 0)
+    return mean_over_rows(wrong.any(axis=1).astype(np.float64), known_cells(Y))

@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbench.metrics.core import Floats, Labels, Scores, checked, true_scores
+from mlbench.metrics.core import Floats, Labels, Scores, checked, known_cells, mean_over_rows, true_scores
 from mlbench.metrics.row_rankings import Ranking
 
 Average = Literal["micro", "macro", "weighted", "samples"]
@@ -63,14 +63,22 @@ def one_roc_auc(positives: Scores, values: Scores) -> float:
     return (twice - n_positives**2) / 2 / (n_positives * (n - n_positives))
 
 
-def all_together(truth: NDArray[np.bool_], scores: Scores) -> tuple[Scores, Scores]:
-    """Treat all entries as one ranking: return the sorted scores of the positives, and those of all entries."""
-    return np.sort(true_scores(truth, scores)), np.sort(scores, axis=None)
+def all_together(
+    truth: NDArray[np.bool_], scores: Scores, known: NDArray[np.bool_] | None = None
+) -> tuple[Scores, Scores]:
+    """Treat all known entries as one ranking: return the sorted scores of the positives, and those of all of them."""
+    return np.sort(true_scores(truth, scores)), np.sort(scores if known is None else scores[known], axis=None)
 
 
-def per_label(functions: Sequence[RankingMetric], truth: NDArray[np.bool_], scores: Scores) -> list[Floats]:
+def per_label(
+    functions: Sequence[RankingMetric],
+    truth: NDArray[np.bool_],
+    scores: Scores,
+    known: NDArray[np.bool_] | None = None,
+) -> list[Floats]:
     """Compute ranking metrics label by label; one array (k,) for each, NaN for labels without positives."""
     n, k = truth.shape
+    n_known = np.full(k, n) if known is None else known.sum(axis=0)
     values = [np.full(k, np.nan) for _ in functions]
     support = truth.sum(axis=0)
     live = np.flatnonzero(support)
@@ -79,12 +87,14 @@ def per_label(functions: Sequence[RankingMetric], truth: NDArray[np.bool_], scor
         labels = live[start : start + step]
         columns = _transposed(scores, labels)
         positives = true_scores(_transposed(truth, labels), columns)
+        if known is not None:
+            columns[~_transposed(known, labels)] = np.nan  # which sorts after everything
         columns.sort(axis=1)
         ends = np.cumsum(support[labels]).tolist()
         for label, column, low, high in zip(labels.tolist(), columns, [0, *ends[:-1]], ends, strict=True):
             positives[low:high].sort()
             for result, function in zip(values, functions, strict=True):
-                result[label] = function(positives[low:high], column)
+                result[label] = function(positives[low:high], column[: n_known[label]])
     return values
 
 
@@ -117,7 +127,7 @@ def average_precision(Y: Labels, scores: Scores, average: Average | None = "macr
     """Compute the average precision.
 
     Args:
-        Y: Labels (n, k), 0 or 1.
+        Y: Labels (n, k), 0 or 1; what is -1 or NaN is unknown and left out.
         scores: Scores (n, k).
         average: ``"micro"`` ranks all entries together; ``"macro"`` is the mean over the labels that
             have a positive; ``"weighted"`` weights each label by its number of positives; ``"samples"``
@@ -125,12 +135,13 @@ def average_precision(Y: Labels, scores: Scores, average: Average | None = "macr
             per label, NaN where the label has no positive.
     """
     Y, scores = checked(Y, scores)
+    known = known_cells(Y)
     if average == "micro":
-        return one_average_precision(*all_together(Y == 1, scores))
+        return one_average_precision(*all_together(Y == 1, scores, known))
     if average == "samples":
-        ranking = Ranking(Y == 1, scores)
-        return float(np.where(ranking.n_positives > 0, ranking.precision, 0.0).mean())
-    [values] = per_label([one_average_precision], Y == 1, scores)
+        ranking = Ranking(Y == 1, scores, known=known)
+        return mean_over_rows(np.where(ranking.n_positives > 0, ranking.precision, 0.0), known)
+    [values] = per_label([one_average_precision], Y == 1, scores, known)
     if average is None:
         return values
     if average == "macro":
@@ -155,8 +166,8 @@ def roc_auc(Y: Labels, scores: Scores, average: Literal["micro", "macro"] | None
     """
     Y, scores = checked(Y, scores)
     if average == "micro":
-        return one_roc_auc(*all_together(Y == 1, scores))
-    [values] = per_label([one_roc_auc], Y == 1, scores)
+        return one_roc_auc(*all_together(Y == 1, scores, known_cells(Y)))
+    [values] = per_label([one_roc_auc], Y == 1, scores, known_cells(Y))
     return values if average is None else mean_of_defined(values)
 
 
@@ -179,7 +190,7 @@ def precision_recall_curve(Y: Labels, scores: Scores) -> tuple[Floats, Floats]:
         ValueError: There are no positives, so recall is undefined.
     """
     Y, scores = checked(Y, scores)
-    positives, values = all_together(Y == 1, scores)
+    positives, values = all_together(Y == 1, scores, known_cells(Y))
     if not len(positives):
         raise ValueError("recall is undefined without a positive")
     thresholds = np.unique(positives)
@@ -204,7 +215,7 @@ def best_threshold(Y: Labels, scores: Scores) -> float:
         scores: Scores (n, k).
     """
     Y, scores = checked(Y, scores)
-    threshold = one_best_threshold(*all_together(Y == 1, scores))
+    threshold = one_best_threshold(*all_together(Y == 1, scores, known_cells(Y)))
     return 0.5 if np.isnan(threshold) else threshold
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbench.metrics.core import Labels, Scores, checked, true_scores
+from mlbench.metrics.core import Labels, Scores, checked, known_cells, mean_over_rows, true_scores
 
 CELLS_AT_ONCE = 1 << 18
 """How many scores are sorted at a time: they must fit into the cache, as each search step visits all of them."""
@@ -18,6 +18,8 @@ DEPTH = 10
 class Ranking:
     """Per-row quantities that all row-ranking metrics are computed from, obtained in one pass.
 
+    Labels that are unknown are not ranked.
+
     Attributes:
         n_positives: The number of positives in the row.
         precision: The row's average precision; NaN in a row without positives.
@@ -26,8 +28,13 @@ class Ranking:
         top: The positives that may be among the first ``depth`` of their row.
     """
 
-    def __init__(self, truth: NDArray[np.bool_], scores: Scores, depth: int = DEPTH) -> None:
+    def __init__(
+        self, truth: NDArray[np.bool_], scores: Scores, depth: int = DEPTH, known: NDArray[np.bool_] | None = None
+    ) -> None:
         n, k = truth.shape
+        n_known = k if known is None else known.sum(axis=1)
+        if known is not None:
+            scores = np.where(known, scores, scores.dtype.type(-np.inf))  # below every known label
         self.n_positives = truth.sum(axis=1)
         precision, wrong, self.coverage = np.zeros(n), np.zeros(n), np.zeros(n)
         step = max(1, CELLS_AT_ONCE // max(1, k))
@@ -50,7 +57,7 @@ class Ranking:
             precision[rows] = np.bincount(row, above_true / above_all, minlength=len(count))
             wrong[rows] = np.bincount(row, above_all - above_true, minlength=len(count))
             self.coverage[rows][count > 0] = above_all[last[count > 0] - 1]
-        pairs = self.n_positives * (k - self.n_positives)
+        pairs = self.n_positives * (n_known - self.n_positives)
         with np.errstate(invalid="ignore"):
             self.precision = precision / self.n_positives
         self.reversed_pairs = wrong / np.maximum(pairs, 1)
@@ -111,22 +118,25 @@ def _places_in_rows(values: Scores, row: NDArray[np.intp], thresholds: Scores) -
     return places
 
 
-def _ranking(Y: Labels, scores: Scores) -> Ranking:
+def _ranking(Y: Labels, scores: Scores) -> tuple[Ranking, NDArray[np.bool_] | None]:
     Y, scores = checked(Y, scores)
-    return Ranking(Y == 1, scores)
+    known = known_cells(Y)
+    return Ranking(Y == 1, scores, known=known), known
 
 
 def label_ranking_average_precision(Y: Labels, scores: Scores) -> float:
     """Compute the mean over rows of the row's average precision; a row with no or only positives counts as 1."""
-    ranking = _ranking(Y, scores)
-    return float(np.where(ranking.n_positives > 0, ranking.precision, 1.0).mean())
+    ranking, known = _ranking(Y, scores)
+    return mean_over_rows(np.where(ranking.n_positives > 0, ranking.precision, 1.0), known)
 
 
 def coverage_error(Y: Labels, scores: Scores) -> float:
     """Compute the mean over rows of how far down the ranking one has to go to cover all positives."""
-    return float(_ranking(Y, scores).coverage.mean())
+    ranking, known = _ranking(Y, scores)
+    return mean_over_rows(ranking.coverage, known)
 
 
 def label_ranking_loss(Y: Labels, scores: Scores) -> float:
     """Compute the mean over rows of the fraction of (positive, negative) label pairs in the wrong order."""
-    return float(_ranking(Y, scores).reversed_pairs.mean())
+    ranking, known = _ranking(Y, scores)
+    return mean_over_rows(ranking.reversed_pairs, known)

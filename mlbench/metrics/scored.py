@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbench.metrics.at_k import best_weights, inverse_propensities
-from mlbench.metrics.core import Floats, Labels, Scores, checked
+from mlbench.metrics.core import Floats, Labels, Scores, checked, known_cells
 from mlbench.metrics.rankings import (
     RankingMetric,
     all_together,
@@ -27,7 +27,7 @@ class Fitted:
     """What metrics take from the train and validation splits; nothing of it is fitted on test.
 
     Attributes:
-        Y: Labels of the validation split (n, k), 0 or 1.
+        Y: Labels of the validation split (n, k), 0 or 1; what is -1 or NaN is unknown and left out.
         scores: Its scores (n, k).
         n_positives: Positives of each label in train, shape (k,); of the validation split by default.
         n_train: Rows of train; of the validation split by default.
@@ -48,7 +48,7 @@ class Fitted:
     @cached_property
     def label_thresholds(self) -> Floats:
         """The threshold of each label that maximises its F1, shape (k,); ``threshold`` for labels without positives."""
-        [thresholds] = per_label([one_best_threshold], self.Y == 1, self.scores)
+        [thresholds] = per_label([one_best_threshold], self.Y == 1, self.scores, known_cells(self.Y))
         return np.where(np.isnan(thresholds), self.threshold, thresholds)
 
     @cached_property
@@ -64,7 +64,7 @@ class Scored:
     """A split with the scores of a model; what several metrics need is computed once.
 
     Attributes:
-        Y: Labels (n, k), 0 or 1.
+        Y: Labels (n, k), 0 or 1; what is -1 or NaN is unknown and left out.
         scores: Finite scores (n, k).
         fitted: What was fitted before.
     """
@@ -86,6 +86,11 @@ class Scored:
         return truth
 
     @cached_property
+    def known(self) -> NDArray[np.bool_] | None:
+        """Which labels are known (n, k), or None if all are."""
+        return known_cells(self.Y)
+
+    @cached_property
     def n_positives(self) -> NDArray[np.int64]:
         """Positives of each label, shape (k,)."""
         counts: NDArray[np.int64] = self.truth.sum(axis=0)
@@ -93,23 +98,27 @@ class Scored:
 
     @cached_property
     def predictions(self) -> NDArray[np.bool_]:
-        """Scores cut at the threshold that all labels share (n, k)."""
-        return self.scores >= self.fitted.threshold
+        """Scores cut at the threshold that all labels share (n, k); false where the label is unknown."""
+        return self._cut(self.fitted.threshold)
 
     @cached_property
     def label_predictions(self) -> NDArray[np.bool_]:
-        """Scores cut at the threshold of each label (n, k)."""
-        return self.scores >= self.fitted.label_thresholds
+        """Scores cut at the threshold of each label (n, k); false where the label is unknown."""
+        return self._cut(self.fitted.label_thresholds)
+
+    def _cut(self, threshold: float | Floats) -> NDArray[np.bool_]:
+        predicted: NDArray[np.bool_] = self.scores >= threshold
+        return predicted if self.known is None else predicted & self.known
 
     @cached_property
     def rows(self) -> Ranking:
         """How each row ranks its labels."""
-        return Ranking(self.truth, self.scores, DEPTH)
+        return Ranking(self.truth, self.scores, DEPTH, self.known)
 
     @cached_property
     def together(self) -> tuple[Scores, Scores]:
         """The sorted scores of the positives, and those of all entries."""
-        return all_together(self.truth, self.scores)
+        return all_together(self.truth, self.scores, self.known)
 
     @cached_property
     def best_weights(self) -> Floats:
@@ -119,7 +128,8 @@ class Scored:
     @cached_property
     def _labels(self) -> dict[str, Floats]:
         functions: dict[str, RankingMetric] = {"average_precision": one_average_precision, "roc_auc": one_roc_auc}
-        return dict(zip(functions, per_label(list(functions.values()), self.truth, self.scores), strict=True))
+        values = per_label(list(functions.values()), self.truth, self.scores, self.known)
+        return dict(zip(functions, values, strict=True))
 
     @property
     def label_average_precisions(self) -> Floats:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mlbench.metrics import predictions
 from mlbench.metrics.at_k import gains, hits, ideal_gains, label_hits, ratio
@@ -63,11 +63,19 @@ class Metric:
         """1 where more of the metric is better, -1 where less is."""
         return 1 if self.direction == "maximize" else -1
 
+    def terms(self, scored: Scored) -> Floats:
+        """Return what ``function`` does, without the rows of which no label is known."""
+        terms = self.function(scored)
+        if self.averaged == "rows" and scored.known is not None:
+            rows: NDArray[np.bool_] = np.asarray(scored.known.any(axis=1))
+            return np.where(rows, terms, np.nan) if terms.ndim == 1 else np.where(rows[:, None], terms, 0.0)
+        return terms
+
     def value(self, scored: Scored) -> float:
         """Compute the metric; NaN where it is undefined."""
         if self.exclusive and not scored.fitted.exclusive:
             return float("nan")
-        return averaged(self.function(scored), self.empty)
+        return averaged(self.terms(scored), self.empty)
 
 
 def averaged(terms: Floats, empty: float) -> float:
@@ -101,7 +109,7 @@ def _f1_label_thresholds(s: Scored) -> Floats:
 
 
 def _label_precision(k: int) -> Callable[[Scored], Floats]:
-    return lambda s: per_label([label_hits(k)], s.truth, s.scores)[0]
+    return lambda s: per_label([label_hits(k)], s.truth, s.scores, s.known)[0]
 
 
 # ------------------------------------------------------------------------------------------- over rows
@@ -118,7 +126,8 @@ def _row_precision(without: float) -> Callable[[Scored], Floats]:
 
 
 def _wrong(s: Scored) -> Floats:
-    return _pairs((s.truth != s.predictions).sum(axis=1, dtype=np.float64), s.truth.shape[1])
+    n_known = s.truth.shape[1] if s.known is None else s.known.sum(axis=1)
+    return _pairs((s.truth != s.predictions).sum(axis=1, dtype=np.float64), n_known)
 
 
 def _any_wrong(s: Scored) -> Floats:
@@ -153,7 +162,7 @@ def _psndcg(k: int) -> Callable[[Scored], Floats]:
 
 def _calibrated(s: Scored) -> Floats:
     scores = calibrated(s.fitted.Y, s.fitted.scores, s.scores)
-    return np.array([np.nan if scores is None else one_average_precision(*all_together(s.truth, scores))])
+    return np.array([np.nan if scores is None else one_average_precision(*all_together(s.truth, scores, s.known))])
 
 
 _TABLE = (
@@ -217,7 +226,7 @@ def metric_value(name: str, Y: Labels, scores: Scores, fitted: Fitted | None = N
 
     Args:
         name: A key of ``METRICS``.
-        Y: Labels (n, k), 0 or 1.
+        Y: Labels (n, k), 0 or 1; what is -1 or NaN is unknown and left out.
         scores: Finite scores (n, k).
         fitted: Where thresholds and propensities come from; these same rows by default.
     """

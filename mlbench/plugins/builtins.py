@@ -25,7 +25,8 @@ from mlbench.plugins.specs import (
 
 # ----------------------------------------------------------------------------------- the baseline
 def _fit_prior(train: Split, params: Params, context: FitContext) -> ScoreFunction:
-    share = train.Y.mean(axis=0)
+    known = len(train) if train.known is None else np.maximum(train.known.sum(axis=0), 1)
+    share = train.Y.sum(axis=0) / known
 
     def scorer(X: Matrix) -> Scores:
         return np.tile(share, (X.shape[0], 1))
@@ -40,7 +41,7 @@ def mlbench_models() -> Iterator[ModelSpec]:
         name="prior",
         summary="Baseline: each label's share in train, the same for every row",
         fit=_fit_prior,
-        accepts={"dense", "sparse"},
+        accepts={"dense", "sparse", "missing", "unknown"},
     )
 
 
@@ -91,7 +92,7 @@ def _magnitudes(train: Split, context: FitContext, finish: Callable[[Any], Any])
 def mlbench_features() -> Iterator[FeatureSpec]:
     """Yield plain representations."""
     both = {"dense", "sparse"}
-    yield FeatureSpec(name="raw", summary="The columns as they are", fit=_raw, accepts=both)
+    yield FeatureSpec(name="raw", summary="The columns as they are", fit=_raw, accepts={*both, "missing"})
     yield FeatureSpec(
         name="standard", summary="Mean 0 and deviation 1 on train (sparse: deviation 1)", fit=_standard, accepts=both
     )

@@ -31,7 +31,9 @@ Params: TypeAlias = "dict[str, Any]"
 Transform: TypeAlias = "Callable[[Matrix], Matrix]"
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-KINDS = frozenset({"dense", "sparse"})
+FORMS = frozenset({"dense", "sparse"})
+MODEL_ACCEPTS = FORMS | {"missing", "unknown"}
+FEATURES_ACCEPT = FORMS | {"missing", "unknown", "text"}
 DEVICES = frozenset({"cpu", "cuda"})
 
 
@@ -77,7 +79,7 @@ class FitContext:
         if value is not None or self.valid is None:
             return math.nan if value is None else value
         trained = ~np.isnan(scores).any(axis=0)
-        return average_precision(self.valid.Y[:, trained], scores[:, trained], average="micro")
+        return average_precision(self.valid.labels[:, trained], scores[:, trained], average="micro")
 
     @property
     def seconds_left(self) -> float:
@@ -88,11 +90,11 @@ class FitContext:
         return math.inf if self.deadline is None else self.deadline - time.monotonic()
 
 
-def _check(spec: str, name: str, accepts: frozenset[str]) -> None:
+def _check(spec: str, name: str, accepts: frozenset[str], known: frozenset[str]) -> None:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise PluginError(f"{spec} name {name!r}: use 1 to 64 letters, digits, '.', '_', '-', first a letter or digit")
-    if not accepts or not accepts <= KINDS:
-        raise PluginError(f"{spec} {name!r}: accepts {sorted(accepts)}, expected some of {sorted(KINDS)}")
+    if not accepts & {*FORMS, "text"} or not accepts <= known:
+        raise PluginError(f"{spec} {name!r}: accepts {sorted(accepts)}, expected some of {sorted(known)}")
 
 
 def _same(train: Split, context: FitContext) -> Split:
@@ -111,7 +113,9 @@ class ModelSpec:
         suggest: (optuna.Trial) -> params; None when there is nothing to tune.
         defaults: The parameters of trial 0; every name that ``suggest`` asks for by default.
         prepare: (train, context) -> anything that trials share; once per job. By default ``train``.
-        accepts: What input ``fit`` takes: ``"dense"``, ``"sparse"`` or both; other input is converted.
+        accepts: What input ``fit`` takes: ``"dense"``, ``"sparse"`` or both; other input is converted. With
+            ``"missing"`` it takes NaN for missing values, which are otherwise filled with the median of train; with
+            ``"unknown"`` it looks at ``Split.known``, without which unknown labels are 0.
         devices: What it can run on: ``"cpu"``, ``"cuda"`` or both.
         citation: What to cite when using it.
     """
@@ -129,7 +133,7 @@ class ModelSpec:
     def __post_init__(self) -> None:
         object.__setattr__(self, "accepts", frozenset(self.accepts))
         object.__setattr__(self, "devices", frozenset(self.devices))
-        _check("model", self.name, frozenset(self.accepts))
+        _check("model", self.name, frozenset(self.accepts), MODEL_ACCEPTS)
         if not self.devices or not self.devices <= DEVICES:
             raise PluginError(
                 f"model {self.name!r}: devices {sorted(self.devices)}, expected some of {sorted(DEVICES)}"
@@ -179,8 +183,10 @@ class FeatureSpec:
         summary: One line.
         fit: (train, context) -> transform. ``train`` is the training ``Split``; the context has a seed, threads
             and a device, but no validation rows. The transform takes any block of rows (n, d) and returns
-            (n, d'), dense or CSR, which is stored as float32.
-        accepts: The input that it takes: ``"dense"``, ``"sparse"`` or both.
+            (n, d'), dense or CSR, which is stored as float32. If it accepts ``"text"``, it is fitted on
+            ``Split.texts`` and transforms texts (n,).
+        accepts: The input that it takes: ``"dense"``, ``"sparse"`` or both, or ``"text"``. With ``"missing"`` it
+            takes NaN for missing values, and may return them; otherwise they are filled with the median of train.
         citation: What to cite when using it.
     """
 
@@ -192,7 +198,7 @@ class FeatureSpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "accepts", frozenset(self.accepts))
-        _check("features", self.name, frozenset(self.accepts))
+        _check("features", self.name, frozenset(self.accepts), FEATURES_ACCEPT)
 
     @classmethod
     def from_transformer(
@@ -278,6 +284,6 @@ class DatasetSpec:
     citation: str = ""
 
     def __post_init__(self) -> None:
-        _check("data set", self.name, KINDS)
+        _check("data set", self.name, FORMS, FORMS)
         if (self.load is None) == (self.make is None):
             raise PluginError(f"data set {self.name!r}: give load or make, one of the two")

@@ -15,7 +15,8 @@ def transformer_fit(transformer: Callable[[Any], Any]) -> Callable[[Split, Any],
 
     def fit(train: Split, context: Any) -> Callable[[Matrix], Matrix]:
         # Signed labels: scikit-learn negates and subtracts targets, which wraps around in uint8.
-        fitted = transformer(context).fit(train.X, train.Y.astype(np.int64))
+        rows = train.X if train.texts is None else train.texts
+        fitted = transformer(context).fit(rows, train.Y.astype(np.int64))
 
         def transform(X: Matrix) -> Matrix:
             import scipy.sparse as sp  # late: listing what there is needs none of it
