@@ -193,11 +193,13 @@ class _Table:
         return names, np.hstack(blocks)
 
     def _label(self, column: str, *, only: bool) -> tuple[list[str], NDArray[np.float64]]:
-        from pandas.api.types import is_numeric_dtype
+        from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
         series, separator = self.frame[column], self.options.label_separator
         unknown = (series.isna() | self._said_unknown(series)).to_numpy()
         if is_numeric_dtype(series) and separator is None:
+            if is_bool_dtype(series):
+                self.notes.append(f"label {shown(column)}: True is 1")
             known = np.where(unknown, np.nan, series.to_numpy(dtype=np.float64, na_value=np.nan))
             return number_cells(self.file, column, known, self.options, self.notes, only=only)
         cells = [None if missing else cell for cell, missing in zip(series, unknown, strict=True)]

@@ -82,7 +82,7 @@ def feature_columns(name: str, series: Series, where: Rows, notes: list[str], hi
     numbers = numbers_of(name, series, where)
     if numbers is not None:
         return _numeric(name, numbers, notes, hints)
-    return _words(name, series, where, notes)
+    return _words(name, series, where, notes, hints)
 
 
 def numbers_of(name: str, series: Series, where: Rows) -> NDArray[np.float64] | None:
@@ -113,9 +113,9 @@ def numbers_of(name: str, series: Series, where: Rows) -> NDArray[np.float64] | 
     texts = cells.astype(str)
     spoken = texts.isin(MISSING).to_numpy()
     parsed = pd.to_numeric(texts.where(~spoken), errors="coerce").to_numpy(dtype=np.float64)
-    stray = np.isnan(parsed) & ~spoken
+    stray, found = np.isnan(parsed) & ~spoken, int((~np.isnan(parsed)).sum())
     # A single stray word makes a column of numbers text; do not take it for text.
-    if not len(cells) or spoken.all() or stray.mean() >= 0.5:
+    if stray.sum() >= found:
         return None
     if stray.any():
         row = int(known[stray.argmax()])
@@ -154,7 +154,7 @@ def group_hint(name: str) -> str:
     return f"column {shown(name)} may identify groups of rows that belong together: if so, give --groups {name!r}"
 
 
-def _words(name: str, series: Series, where: Rows, notes: list[str]) -> Named:
+def _words(name: str, series: Series, where: Rows, notes: list[str], hints: list[str]) -> Named:
     missing = series.isna().to_numpy()
     known = np.flatnonzero(~missing)
     cells = [str(series.iloc[row]).strip() for row in known]
@@ -175,6 +175,8 @@ def _words(name: str, series: Series, where: Rows, notes: list[str]) -> Named:
             f"{where.file}: column {shown(name)} holds text with {len(values)} different values, such as "
             f"{shown(cells[0])}: leave it out with --drop, or give --text {name!r} to use its words{groups}"
         )
+    if _GROUP_NAME.search(name) and len(values) > 2:
+        hints.append(group_hint(name))
     codes = np.full(len(series), np.nan, dtype=np.float32)
     place = {value: code for code, value in enumerate(values)}
     codes[known] = [place[cell] for cell in cells]

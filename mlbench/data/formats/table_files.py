@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -132,10 +133,13 @@ def _encoding(file: Path, options: ReadOptions) -> tuple[str, str]:
     check_not_pointer(file, start)
     encoding = options.encoding or ("utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     try:
-        text = start.decode(encoding, errors="replace" if options.encoding is None else "ignore")
+        return encoding, codecs.getincrementaldecoder(encoding)().decode(start)  # the last character may be cut
     except LookupError as error:
         raise UsageError(f"--encoding {encoding}: no such encoding: try utf-8, latin-1 or utf-16") from error
-    return encoding, text
+    except UnicodeDecodeError as error:
+        if options.encoding is not None:
+            raise DataError(f"{file.name}: not {encoding} text, at byte {error.start}") from error
+        return "latin-1", start.decode("latin-1")  # as many old files are
 
 
 def _dialect(file: Path, text: str, options: ReadOptions, notes: list[str]) -> Dialect:
