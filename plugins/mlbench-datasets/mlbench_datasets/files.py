@@ -23,6 +23,8 @@ RETRIES = 2
 BLOCK = 1 << 16
 PASSING = (requests.codes.request_timeout, requests.codes.too_many_requests)
 """HTTP statuses that may be another one soon, beside those of a server at fault."""
+LENGTHS = ("Content-Length", "Transfer-Encoding")
+"""Headers of which one tells where a transfer ends."""
 
 
 def make(entry: Entry, context: MakeContext) -> None:
@@ -72,8 +74,8 @@ def _check(file: File, where: str, n_bytes: int, sha256: str) -> None:
     if n_bytes > file.n_bytes:
         raise DataError(f"{where}: not the published file: more than the expected {file.n_bytes:,} bytes")
     if sha256 != file.sha256:
-        sizes = f"{n_bytes:,} bytes with SHA-256 {sha256}, expected {file.n_bytes:,} bytes with {file.sha256}"
-        raise DataError(f"{where}: not the published file: {sizes}")
+        expected = f"expected {file.sha256} ({file.n_bytes:,} bytes)"
+        raise DataError(f"{where}: not the published file: SHA-256 is {sha256} ({n_bytes:,} bytes), {expected}")
 
 
 # --------------------------------------------------------------------------------------- downloading
@@ -152,8 +154,8 @@ class _Download:
                     break  # more than this is not stored, whatever the server sends
                 digest.update(block)
                 output.write(block)
-        if self.n_bytes < self.file.n_bytes:  # if the server named no length, a broken transfer ends like a whole one
-            raise requests.ConnectionError("the transfer ended")
+        if self.n_bytes < self.file.n_bytes and not any(name in response.headers for name in LENGTHS):
+            raise requests.ConnectionError("the transfer ended")  # requests cannot tell that it was not whole
         _check(self.file, _shown(url), self.n_bytes, digest.hexdigest())
 
 
