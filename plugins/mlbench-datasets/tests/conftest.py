@@ -51,7 +51,7 @@ class Mirror(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        path = self.server.root / self.path.lstrip("/")
+        path = self.server.root / self.path.removeprefix("/")
         self.server.asked.append(path.name)
         content = path.read_bytes() if path.is_file() else b""
         fault = self.server.fault(path.name) or ("" if content else "404")
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             while True:
                 self.wfile.write(content)
         elif fault in ("stalls", "waits"):
-            self.server.go_on.wait(60)
+            self.server.go_on.wait(10 if fault == "stalls" else 60)
             if fault == "waits":
                 self.wfile.write(content[len(content) // 2 :])
         elif fault not in ("ends early", "breaks off"):

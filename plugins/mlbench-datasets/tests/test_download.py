@@ -138,7 +138,7 @@ def test_a_fault_that_passes_is_not_seen(mlbench, mirror, home, shared_data, fau
 )
 def test_without_a_connection_one_line_tells_what_to_do(mlbench, home, before, says):
     """Nothing is left behind, and a name and password of the address are not shown."""
-    code, out, err = mlbench("run", "yeast", url="http://me:secret@127.0.0.1:1", before=before)
+    code, out, err = mlbench("run", "yeast", url="http://me:secret@127.0.0.1:1/", before=before)
     assert (code, out) == (2, "")
     assert err == f"mlbench: cannot download http://127.0.0.1:1/mulan/yeast/{TRAIN}: {says}{COPY}\n"
     assert names(home) == []
