@@ -162,7 +162,10 @@ def test_gtzan_words_become_one_hot_labels(shared_data):
     assert data.label_names[:2] == ("label=blues", "label=classical")
     np.testing.assert_array_equal(data.train.Y.sum(0), [100] * 10)
     np.testing.assert_array_equal(data.train.Y.sum(1), [1] * 1000)
-    assert data.notes == ("column 'filename' dropped: a row id, as all values differ",)
+    assert data.notes == (
+        "column 'label': its 10 values are labels that exclude each other",
+        "column 'filename' dropped: a row id, as all values differ",
+    )
 
 
 def test_mini_musicnet_is_mapped_not_loaded(shared_data):

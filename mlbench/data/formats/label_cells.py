@@ -109,7 +109,8 @@ def number_cells(
             f"{where}: label {shown(column)} holds -1 beside 0 and 1: if -1 means that the label is unknown, give "
             "--unknown -1; if each value is a label of its own, give --one-hot"
         )
-    if not (values == np.round(values)).all() or np.abs(values).max(initial=0) > _LARGEST:
+    whole = (values == np.round(values)).all() and np.abs(values).max(initial=0) <= _LARGEST
+    if not whole or len(values) == np.sum(~np.isnan(numbers)) > 2:
         row = int(np.flatnonzero(~np.isin(numbers, (0, 1)) & ~np.isnan(numbers))[0])
         raise DataError(
             f"{where}: labels must be 0 or 1: row {row} (from 0), column {shown(column)} holds {numbers[row]:g}"

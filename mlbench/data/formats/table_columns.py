@@ -113,6 +113,8 @@ def numbers_of(name: str, series: Series, where: Rows) -> NDArray[np.float64] | 
     texts = cells.astype(str)
     spoken = texts.isin(MISSING).to_numpy()
     parsed = pd.to_numeric(texts.where(~spoken), errors="coerce").to_numpy(dtype=np.float64)
+    if cells.is_unique and all(isinstance(text, str) and text.isdigit() for text in cells) and _padded(texts):
+        return None  # names of rows, such as 007
     stray, found = np.isnan(parsed) & ~spoken, int((~np.isnan(parsed)).sum())
     # A single stray word makes a column of numbers text; do not take it for text.
     if stray.sum() >= found:
@@ -126,6 +128,10 @@ def numbers_of(name: str, series: Series, where: Rows) -> NDArray[np.float64] | 
     whole = np.full(len(series), np.nan)
     whole[known] = parsed
     return whole
+
+
+def _padded(texts: Series) -> bool:
+    return bool(texts.str.match(r"0\d").any())
 
 
 def _numeric(name: str, numbers: NDArray[np.float64], notes: list[str], hints: list[str]) -> Named:
@@ -161,6 +167,9 @@ def _words(name: str, series: Series, where: Rows, notes: list[str], hints: list
     _check_words(name, cells, known, where)
     values = sorted(set(cells))
     n_words = sum(len(cell.split()) for cell in cells)
+    if len(values) == 1 and not missing.any():
+        notes.append(f"column {shown(name)} dropped: it holds {shown(values[0])} in every row")
+        return [], []
     if len(values) == len(cells) and n_words < WORDS_OF_A_TEXT * len(cells):
         notes.append(f"column {shown(name)} dropped: a row id, as all values differ")
         return [], []

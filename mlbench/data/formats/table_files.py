@@ -115,7 +115,9 @@ def _read_delimited(file: Path, options: ReadOptions, notes: list[str]) -> DataF
         frame = frame.iloc[:, :-1]  # lines end in a delimiter
     if frame.shape[1] < n:
         raise DataError(f"{file.name}: its rows have {frame.shape[1]} cells, but the header has {n} names")
-    words = [column for column in frame if not pd.api.types.is_numeric_dtype(frame[column])]
+    if len(frame) and frame.iloc[:, -1].isna().any():
+        _check_lengths(file, n, dialect, str(how["encoding"]))
+    words = [column for column in frame if len(frame) and not pd.api.types.is_numeric_dtype(frame[column])]
     if words:  # read again as they are: a word such as NA or None is a word there
         try:
             again = parsed(usecols=words, dtype=str, na_values=list(MISSING[:2]), low_memory=False)
@@ -124,6 +126,21 @@ def _read_delimited(file: Path, options: ReadOptions, notes: list[str]) -> DataF
         for column in words:
             frame[column] = again[column].astype(object)
     return with_names(frame, list(dialect.names))
+
+
+def _check_lengths(file: Path, n: int, dialect: Dialect, encoding: str) -> None:
+    """Raise ``DataError`` if a row ends early: pandas fills it up with missing values."""
+    with io.TextIOWrapper(open_packed(file), encoding=encoding, errors="replace", newline="") as stream:
+        for _ in range(dialect.skipped):
+            stream.readline()
+        try:
+            for row, cells in enumerate(filter(None, csv.reader(stream, delimiter=dialect.delimiter))):
+                if len(cells) < n:
+                    raise DataError(
+                        f"{file.name}: row {row} (from 0) has {len(cells)} cells, but the header has {n} names"
+                    )
+        except csv.Error as error:
+            raise DataError(f"{file.name}: not a readable table: {one_line(error)}") from error
 
 
 def _encoding(file: Path, options: ReadOptions) -> tuple[str, str]:
