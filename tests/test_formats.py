@@ -231,7 +231,7 @@ def test_arff_spelling(tmp_path):
     assert data.feature_names == ("-", "1=a", "1=b, c", "1=d%", "sign=neg", "share=1")
     np.testing.assert_array_equal(data.train.Y, [[0, 1], [1, 0], [1, 0]])
     np.testing.assert_array_equal(data.train.X, [[1.5, 0, 1, 0, 1, 0], [-2000, 0, 0, 1, 0, 1], [3, 1, 0, 0, 0, 1]])
-    assert data.notes == ("odd.arff: row weights are ignored",)
+    assert data.notes[-1] == "odd.arff: row weights are ignored"
 
 
 SPARSE = """@relation x

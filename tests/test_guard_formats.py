@@ -204,7 +204,7 @@ def test_labels_are_first_or_last(
 @pytest.mark.parametrize("count", ["-C 0", "-C 2", "-C -2", "-C 3", "-X 1", "a-C 1", "-C 1x", ""])
 def test_a_count_of_labels_that_makes_no_sense_is_refused(tmp_path: Path, count: str) -> None:
     """There must be at least one label and one feature, and the option must be a word of its own."""
-    with pytest.raises(DataError):
+    with pytest.raises((DataError, UsageError)):
         _meka(tmp_path, f"'toy: {count}'", "@attribute a numeric", "@attribute b numeric", rows=("0,1",))
 
 
@@ -266,7 +266,7 @@ def test_few_values_are_no_row_id(tmp_path: Path, n: int, dropped: bool) -> None
     )  # fmt: skip
 
     assert len(dataset.feature_names) == (1 if dropped else 1 + n)
-    assert len(dataset.notes) == dropped
+    assert sum("dropped" in note for note in dataset.notes) == dropped
 
 
 def test_a_pair_of_files_is_preferred_to_one_with_all_rows(tmp_path: Path) -> None:
@@ -297,8 +297,6 @@ def test_errors_name_the_line_and_the_column(tmp_path: Path) -> None:
         _meka(tmp_path, "'toy: -C 1'", "@attribute a numeric", "@attribute b numeric", rows=tuple(rows))
     with pytest.raises(DataError, match=r"line 6"):
         _meka(tmp_path, "'toy: -C 1'", "@attribute a numeric", "@attribute b numeric", rows=("{0 1}", "{0 1, 0 1}"))
-    with pytest.raises(DataError, match=r"missing"):
-        _meka(tmp_path, "'toy: -C 1'", "@attribute a numeric", "@attribute b numeric", rows=("0,?",))
 
 
 def test_rows_beyond_the_first_block_are_read(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from mlbench.data.dataset import Dataset, make_split
 from mlbench.data.formats.base import FILES, NO_OPTIONS, Format, ReadOptions, files_in, has_suffix, listed, shown
-from mlbench.data.formats.columns import one, select
+from mlbench.data.formats.columns import check_roles, one, select, split_of_rows
 from mlbench.data.formats.label_cells import check_single, list_cells, number_cells, split_cells, word_cells
-from mlbench.data.formats.parts import PART_OF, PART_WORDS, parts_in
+from mlbench.data.formats.parts import PART_WORDS, parts_in
 from mlbench.data.formats.table_columns import Rows, binary_hint, feature_columns, numbers_of
 from mlbench.data.formats.table_files import SUFFIXES, read_frame
 from mlbench.errors import DataError, UsageError
@@ -47,7 +47,7 @@ def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset
     texts = select(columns, options.text)
     special = [one(columns, column) for column in (options.groups, options.split) if column is not None]
     dropped = select(columns, options.drop)
-    _check_roles(labels, texts, special, dropped)
+    check_roles(labels, texts, special, dropped)
 
     label_names, Y = table.labels(labels)
     used = {*labels, *texts, *special, *dropped}
@@ -76,14 +76,6 @@ def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset
         notes=tuple(notes),
         hints=tuple(table.hints),
     )
-
-
-def _check_roles(labels: list[str], texts: list[str], special: list[str], dropped: list[str]) -> None:
-    for column in {*labels, *texts, *special, *dropped}:
-        if [*labels, *texts, *special, *dropped].count(column) > 1:
-            raise UsageError(
-                f"column {shown(column)} can only be one of --labels, --text, --groups, --split and --drop"
-            )
 
 
 # ------------------------------------------------------------------------------------------- two tables
@@ -263,22 +255,8 @@ class _Table:
 
     def splits(self, column: str) -> NDArray[np.object_]:
         """Return ``train``, ``valid`` or ``test`` for each row, from these words or from the number of a fold."""
-        cells = [str(value).strip() for value in self._whole(column)]
-        if self.options.fold is not None:
-            fold = str(self.options.fold)
-            folds = [cell.removesuffix(".0") for cell in cells]
-            if fold not in folds:
-                raise UsageError(f"column {shown(column)} has no fold {fold}; available: {listed(sorted(set(folds)))}")
-            return np.array(["test" if cell == fold else "train" for cell in folds], dtype=object)
-        words = [cell.lower() for cell in cells]
-        wrong = next((row for row, word in enumerate(words) if word not in PART_OF), None)
-        if wrong is not None:
-            advice = "; to test on one fold, give --fold" if words[wrong].replace(".", "").isdigit() else ""
-            raise DataError(
-                f"{self.where(wrong)}, column {shown(column)} holds {shown(cells[wrong])}, "
-                f"expected train, valid or test{advice}"
-            )
-        return np.array([PART_OF[word] for word in words], dtype=object)
+        cells = [str(value) for value in self._whole(column)]
+        return split_of_rows(cells, self.options.fold, column, self.where)
 
     def _whole(self, column: str) -> Series:
         """Return a column, refusing missing values."""

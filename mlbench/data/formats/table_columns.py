@@ -142,17 +142,27 @@ def _numeric(name: str, numbers: NDArray[np.float64], notes: list[str], hints: l
     if counts and not name:
         notes.append("unnamed column dropped: it only numbers the rows")
         return [], []
-    different = whole and len(np.unique(known)) == len(known) > 2
-    ordered = bool((steps > 0).all() or (steps < 0).all())
-    near = different and float(np.ptp(known)) <= 3 * len(known)
-    if different and (_ID_NAME.search(name) or ((ordered or near) and len(known) >= FEWEST_ROWS)):
-        notes.append(
-            f"column {shown(name)} may be a row id, as its whole numbers all differ: --drop {name!r} leaves it out"
-        )
+    note = id_note(name, numbers)
+    if note is not None:
+        notes.append(note)
     elif _GROUP_NAME.search(name) and len(np.unique(known)) < len(known):
         hints.append(group_hint(name))
     with np.errstate(over="ignore"):  # make_split refuses values too large for float32
         return [name], [numbers.astype(np.float32)]
+
+
+def id_note(name: str, numbers: NDArray[np.float64]) -> str | None:
+    """Return a note on a numeric column that may identify rows, or None if it seems to be a feature."""
+    if np.isnan(numbers).any() or len(numbers) < 3 or (numbers != np.round(numbers)).any():
+        return None
+    steps = np.diff(numbers)
+    ordered = bool((steps > 0).all() or (steps < 0).all())
+    if not ordered and len(np.unique(numbers)) < len(numbers):
+        return None
+    counts = ordered or float(np.ptp(numbers)) <= 3 * len(numbers)
+    if not _ID_NAME.search(name) and not (counts and len(numbers) >= FEWEST_ROWS):
+        return None
+    return f"column {shown(name)} may be a row id, as its whole numbers all differ: --drop {name!r} leaves it out"
 
 
 def group_hint(name: str) -> str:
