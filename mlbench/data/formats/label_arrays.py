@@ -130,7 +130,8 @@ def _make_binary(arrays: Sequence[LabelArray], masked: bool) -> list[str]:
     if all(_cells(array, _is_binary(array.Y)).all() for array in arrays):
         _set(arrays, lambda Y: Y == 1)
         return []
-    values = np.unique(np.concatenate([np.unique(_cells(array, array.Y)).astype(np.float64) for array in arrays]))
+    with np.errstate(all="ignore"):
+        values = np.unique(np.concatenate([np.unique(_cells(array, array.Y)).astype(np.float64) for array in arrays]))
     where = arrays[0].where
     if set(values) <= {-1, 1}:
         _set(arrays, lambda Y: Y == 1)

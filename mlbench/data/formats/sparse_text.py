@@ -36,9 +36,10 @@ class SparseRows:
             ValueError: A token is something else.
             DataError: An index is above ``last``, or occurs twice; ``where`` is the file and the line.
         """
-        pairs = [token.split(":") for token in tokens]
-        columns = [int(index) for index, _ in pairs]
-        values = [float(value) for _, value in pairs]
+        pieces = ":".join(tokens).split(":") if tokens else []  # faster than to split each token
+        if len(pieces) != 2 * len(tokens) or [token for token in tokens if ":" not in token]:
+            raise ValueError("a token is not index:value")
+        columns, values = list(map(int, pieces[::2])), list(map(float, pieces[1::2]))
         check_indices(columns, "feature", last, where)
         self.columns.extend(columns)
         self.values.extend(values)
