@@ -41,7 +41,9 @@ def sparse_of(arrays: Mapping[str, Array], where: str) -> sp.csr_matrix:
     if data.ndim != 1 or data.dtype.kind not in "biuf":
         raise DataError(f"{where}: entries have shape {data.shape} and type {data.dtype}, expected a list of numbers")
     with np.errstate(over="ignore", invalid="ignore"):  # SciPy knows neither half precision nor other byte orders
-        data = data.astype(np.float32 if data.dtype.kind == "f" and data.dtype.itemsize <= 4 else np.float64, copy=False)
+        data = data.astype(
+            np.float32 if data.dtype.kind == "f" and data.dtype.itemsize <= 4 else np.float64, copy=False
+        )
     if n > _MOST_EMPTY_ROWS + 16 * len(data):
         raise DataError(f"{where}: shape ({n}, {d}) with {len(data)} entries: is the shape wrong?")
     if kind == "coo":

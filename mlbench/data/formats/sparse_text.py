@@ -68,14 +68,14 @@ def read_sparse_text(path: Path) -> sp.csr_matrix:
     Raises:
         DataError: A line is something else, or the numbers of the first line are wrong.
     """
-    first, *lines = read_text(path).split("\n")
+    first, *lines = read_text(path).removesuffix("\n").split("\n")
     header = _HEADER.fullmatch(first)
     if header is None:
         raise DataError(f"{path.name}: line 1: expected 'rows columns', found {shown(first)}")
     n, d = int(header[1]), int(header[2])
     if d > LARGEST_INDEX:
         raise DataError(f"{path.name}: its first line states {d} columns, which are too many: is it wrong?")
-    while len(lines) > n and not lines[-1].strip():  # a row without entries is an empty line, so is the end of the file
+    while len(lines) > n and not lines[-1].strip():  # empty lines at the end are no rows
         lines.pop()
     if len(lines) != n:
         raise DataError(f"{path.name}: its first line states {n} rows, but there are {len(lines)}: is it truncated?")
