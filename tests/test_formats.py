@@ -391,7 +391,7 @@ def test_old_files_are_latin_1(tmp_path):
 
 def test_every_format_says_what_it_is():
     """Names differ and descriptions are there, for help texts and errors."""
-    assert len({format.name for format in FORMATS}) == len(FORMATS) == 5
+    assert len({format.name for format in FORMATS}) == len(FORMATS) == 7
     assert all(format.describe for format in FORMATS)
 
 

@@ -384,36 +384,3 @@ def test_an_unnamed_column_that_numbers_the_rows_is_dropped(tmp_path: Path, firs
 
     assert dataset.feature_names == (("", "f") if kept else ("f",))
     assert len(dataset.notes) == (not kept)
-
-
-# ----------------------------------------------------------------------------------------------- XMC
-@pytest.mark.parametrize(
-    ("text", "n_features", "n_labels", "ones"),
-    [
-        ("0,2 0:1 2:5\n1 1:2\n", 3, 3, [[1, 0, 1], [0, 1, 0]]),
-        ("1,3 1:1 3:5\n2 2:2\n", 3, 3, [[1, 0, 1], [0, 1, 0]]),
-        ("2 4 5\n0 0:1\n 1:2\n", 4, 5, [[1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]),
-        ("3 4:5\n4 3:2\n", 4, 4, [[0, 0, 1, 0], [0, 0, 0, 1]]),
-        ("1 0:1 # 5:5\n0:3 1:2\n2 1:1\n", 2, 2, [[1, 0], [0, 0], [0, 1]]),
-    ],
-)
-def test_numbers_of_labels_and_features_start_where_the_data_do(
-    tmp_path: Path, text: str, n_features: int, n_labels: int, ones: list[list[int]]
-) -> None:
-    """Numbers start at 0 with a header or where a 0 occurs, else at 1; labels and features are told apart."""
-    (tmp_path / "x.txt").write_text(text)
-
-    dataset = read_dataset(tmp_path / "x.txt")
-
-    assert dataset.train.Y.tolist() == ones
-    assert (dataset.train.X.shape[1], dataset.train.Y.shape[1]) == (n_features, n_labels)
-
-
-@pytest.mark.parametrize(
-    "text", ["3 2 2\n0 0:1\n", "1 2 2\n2 0:1\n", "1 2 2\n0 2:1\n", "0,0 0:1\n", "0 0:1 0:2\n", "a 0:1\n", "-1 0:1\n"]
-)
-def test_xmc_rows_that_contradict_themselves_are_refused(tmp_path: Path, text: str) -> None:
-    """A wrong number of rows, numbers out of range and numbers given twice are errors."""
-    (tmp_path / "x.txt").write_text(text)
-    with pytest.raises(DataError):
-        read_dataset(tmp_path / "x.txt")

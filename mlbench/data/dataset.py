@@ -359,7 +359,7 @@ def _check_features(X: object, where: str, names: Sequence[str]) -> Matrix:
     if is_sparse(X):
         import scipy.sparse as sp
 
-        with np.errstate(over="ignore"):  # reported below, with row and column
+        with np.errstate(over="ignore", invalid="ignore"):  # reported below, with row and column
             matrix = sp.csr_matrix(X, dtype=np.float32)
         if not matrix.has_canonical_format:
             matrix = matrix.copy()  # leave the caller's matrix unchanged
@@ -375,7 +375,7 @@ def _check_features(X: object, where: str, names: Sequence[str]) -> Matrix:
             f"{where}: features have shape {array.shape} and type {array.dtype}, expected numbers (rows, features)"
         )
     if array.dtype != np.float32 or not array.flags.c_contiguous:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             array = np.ascontiguousarray(array, dtype=np.float32)
     missing = False
     for rows in blocks(len(array)):

@@ -10,15 +10,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlbench.data.dataset import Dataset
-from mlbench.data.formats import meka, mini_musicnet, mulan, table, xmc
+from mlbench.data.formats import arrays, meka, mini_musicnet, mulan, table, xmc
 from mlbench.data.formats.base import FILES, NO_OPTIONS, Format, ReadOptions, dataset_name, one_line
 from mlbench.errors import DataError, UsageError
 
 __all__ = ["FORMATS", "Format", "ReadOptions", "read_dataset"]
 
-FORMATS = (mini_musicnet.FORMAT, mulan.FORMAT, meka.FORMAT, xmc.FORMAT, table.FORMAT)
+FORMATS = (
+    mini_musicnet.FORMAT,
+    mulan.FORMAT,
+    meka.FORMAT,
+    arrays.MATRICES,
+    xmc.FORMAT,
+    table.FORMAT,
+    arrays.ARCHIVES,
+)
 """All formats; the first that recognises a path reads it. Mulan comes before MEKA because some Mulan files
-have a MEKA option in their relation name."""
+have a MEKA option in their relation name; folders of matrices before XMC, which some text files of theirs look like."""
 
 
 def read_dataset(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
@@ -41,6 +49,8 @@ def read_dataset(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
         return found.read(parts, dataset_name(path), options)
     except (OSError, EOFError) as error:
         raise DataError(f"{path}: cannot be read: {one_line(error)}") from error
+    except MemoryError as error:
+        raise DataError(f"{path}: too large for the memory of this machine: is a size in the file wrong?") from error
 
 
 def _format_of(path: Path, options: ReadOptions) -> Format:

@@ -252,7 +252,7 @@ def dense(matrix: Any) -> NDArray[Any]:
 
 def dense_if_full(matrices: Sequence[sp.csr_matrix]) -> Sequence[Matrix]:
     """Convert matrices to float32, and to dense arrays if more than half of all cells are non-zero."""
-    with np.errstate(over="ignore"):  # make_split refuses values too large for float32
+    with np.errstate(over="ignore", invalid="ignore"):  # make_split refuses values too large for float32
         matrices = [m.astype(np.float32) for m in matrices]
     cells = sum(m.shape[0] * m.shape[1] for m in matrices)
     if 2 * sum(m.count_nonzero() for m in matrices) <= cells:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbench.data.dataset import Dataset, make_split
+from mlbench.data.dataset import Dataset, blocks, make_split
 from mlbench.data.formats.base import Format, ReadOptions, one_line, read_text
+from mlbench.data.formats.npy import Array, read_npy, texts_of
 from mlbench.errors import DataError
 
 MANIFEST = "manifest.json"
@@ -28,7 +28,7 @@ _SPLITS = ("train", "valid", "test")
 
 
 def _recognises(path: Path) -> bool:
-    return any((path / f"{kind}-{name}.npy").is_file() for kind in ("audio", "labels") for name in _SPLITS)
+    return any((path / f"audio-{name}.npy").is_file() for name in _SPLITS)
 
 
 def _find(path: Path, options: ReadOptions) -> dict[str, Path]:
@@ -46,7 +46,7 @@ def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset
             continue
         X, Y = _read_array(audio), _read_array(labels)
         splits[part] = make_split(X, Y, groups.get(part), where=f"{audio.name}, {labels.name}", label_names=_names(Y))
-        if not np.isfinite(splits[part].X.sum(axis=1)).all():
+        if any(np.isnan(splits[part].X[rows]).any() for rows in blocks(len(X))):
             raise DataError(f"{audio.name}: some samples are NaN: replace or drop such windows first")
     manifest = _read_manifest(path / MANIFEST)
     return Dataset(
@@ -91,7 +91,7 @@ def _names(Y: NDArray[np.generic]) -> tuple[str, ...]:
 def _read_groups(path: Path) -> dict[str, NDArray[np.generic]]:
     """Read the groups of each split that has them; names become integers, the same ones in every split."""
     files = {name: path / f"groups-{name}.npy" for name in _SPLITS}
-    groups = {name: _read_array(file) for name, file in files.items() if file.exists()}
+    groups = {name: read_npy(file) for name, file in files.items() if file.exists()}
     for name, keys in groups.items():
         if keys.ndim != 1 or keys.dtype.kind not in "iuUS":
             raise DataError(
@@ -99,43 +99,27 @@ def _read_groups(path: Path) -> dict[str, NDArray[np.generic]]:
             )
     if all(keys.dtype.kind in "iu" for keys in groups.values()):
         return groups
-    numbers = np.unique(np.concatenate([keys.astype(str) for keys in groups.values()]), return_inverse=True)[1]
+    numbers = np.unique(
+        [text for name, keys in groups.items() for text in _texts(keys, files[name].name)], return_inverse=True
+    )[1]
     ends = np.cumsum([len(keys) for keys in groups.values()])
     return dict(zip(groups, np.split(numbers, ends[:-1]), strict=True))
 
 
-def _read_array(file: Path) -> NDArray[np.generic]:
-    """Memory-map an array after checking its header against the size of the file.
+def _texts(keys: Array, where: str) -> list[str]:
+    """Return keys as texts, whatever their type."""
+    return texts_of(keys, where) if keys.dtype.kind in "US" else [str(key) for key in keys.tolist()]
+
+
+def _read_array(file: Path) -> Array:
+    """Memory-map an array.
 
     Raises:
-        DataError: The file is missing, not ``.npy``, holds Python objects, or is truncated.
+        DataError: The file is missing or broken.
     """
     if not file.is_file():
         raise DataError(f"{file.parent}: {file.name} is missing: a split needs audio and labels, and train must exist")
-    shape, dtype, start = _read_header(file)
-    if dtype.hasobject:
-        raise DataError(f"{file.name}: holds pickled Python objects, which are never loaded: save an array of numbers")
-    needed, size = start + math.prod(shape) * dtype.itemsize, file.stat().st_size
-    if min(shape, default=0) < 0 or needed > size:
-        raise DataError(f"{file.name}: truncated: its header says {shape} {dtype}, {needed} bytes, the file has {size}")
-    if not math.prod(shape):  # an empty array cannot be mapped
-        return np.empty(shape, dtype)
-    array: NDArray[np.generic] = np.load(file, mmap_mode="r", allow_pickle=False)
-    return array
-
-
-def _read_header(file: Path) -> tuple[tuple[int, ...], np.dtype[np.generic], int]:
-    """Read the shape, the type and the offset of the data."""
-    with file.open("rb") as stream:
-        try:
-            version = np.lib.format.read_magic(stream)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(stream)
-        except Exception as error:  # a broken header can make NumPy's parser raise anything
-            raise DataError(
-                f"{file.name}: not a .npy file of numbers (pickled files are never loaded): use numpy.save"
-            ) from error
-        return shape, dtype, stream.tell()
+    return read_npy(file)
 
 
 FORMAT = Format(

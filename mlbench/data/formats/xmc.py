@@ -1,6 +1,7 @@
 """Multi-label svmlight files, as written by LIBSVM and the Extreme Classification Repository.
 
-A line is ``l1,l2 i:v i:v``; a row without labels starts with a space or with its features. Files of the
+A line is ``l1,l2 i:v i:v``, or ``l1,l2 qid:7 i:v i:v`` where rows belong to groups; a row without labels starts with a
+space or with its features. Labels keep the numbers that the file gives them. Files of the
 repository (http://manikvarma.org/downloads/XC/XMLRepository.html) start with a line ``rows features labels``.
 """
 
@@ -13,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from mlbench.data.dataset import Dataset, make_split
@@ -28,14 +28,14 @@ from mlbench.data.formats.base import (
     read_text,
     shown,
 )
+from mlbench.data.formats.label_arrays import MOST_LABEL_CELLS, MOST_LABELS
 from mlbench.data.formats.parts import assigned, part_of
+from mlbench.data.formats.sparse_text import LARGEST_INDEX, SparseRows, check_indices
 from mlbench.errors import DataError
 
-SUFFIXES = packed(".txt", ".svm", ".libsvm", ".svmlight")
+_SVMLIGHT = packed(".svm", ".libsvm", ".svmlight")
+SUFFIXES = packed(".txt") + _SVMLIGHT
 _HEADER = re.compile(r"(\d+)\s+(\d+)\s+(\d+)")
-_LARGEST_INDEX = 2**31 - 1
-_MOST_LABELS = 4_000_000  # the largest public data set has 2.8 million
-_MOST_LABEL_CELLS = 2**33  # labels take one byte per cell
 
 
 @dataclass(eq=False)
@@ -45,59 +45,71 @@ class _Rows:
     Attributes:
         file: The file name.
         header: The numbers of rows, features and labels that the first line states, or None.
+        queries: The ``qid`` of each row, or empty.
     """
 
     file: str
     header: tuple[int, int, int] | None = None
+    features: SparseRows = field(default_factory=SparseRows)
     labels: array[int] = field(default_factory=lambda: array("q"))
     label_ends: array[int] = field(default_factory=lambda: array("q", [0]))
-    columns: array[int] = field(default_factory=lambda: array("q"))
-    values: array[float] = field(default_factory=lambda: array("d"))
-    ends: array[int] = field(default_factory=lambda: array("q", [0]))
+    queries: array[int] = field(default_factory=lambda: array("q"))
 
-    def features(self, base: int, d: int) -> sp.csr_matrix:
-        columns = np.asarray(self.columns) - base
-        return sp.csr_matrix((np.asarray(self.values), columns, np.asarray(self.ends)), shape=(len(self.ends) - 1, d))
+    def __len__(self) -> int:
+        return len(self.features)
 
     def label_matrix(self, base: int, k: int) -> NDArray[np.uint8]:
-        Y = np.zeros((len(self.label_ends) - 1, k), dtype=np.uint8)
+        Y = np.zeros((len(self), k), dtype=np.uint8)
         Y[np.repeat(np.arange(len(Y)), np.diff(self.label_ends)), np.asarray(self.labels) - base] = 1
         return Y
 
 
 def _recognises(path: Path) -> bool:
-    return has_suffix(path, SUFFIXES) or any(part_of(bare_stem(file)) for file in files_in(path, SUFFIXES))
+    return has_suffix(path, SUFFIXES) or bool(_files(path))
 
 
 def _find(path: Path, options: ReadOptions) -> dict[str, Path]:
-    """Find the file of each split; files that name no split, such as a README, do not count in a folder."""
-    if path.is_file():
-        return {"train": path}
-    files = [file for file in files_in(path, SUFFIXES) if part_of(bare_stem(file))]
-    return assigned(files, path, "files", options.fold)
+    return {"train": path} if path.is_file() else assigned(_files(path), path, "files", options.fold)
+
+
+def _files(folder: Path) -> list[Path]:
+    """List the data files of a folder; a ``.txt`` file that names no split, such as a README, is none."""
+    return [file for file in files_in(folder, SUFFIXES) if part_of(bare_stem(file)) or has_suffix(file, _SVMLIGHT)]
 
 
 def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset:
     by_split = {part: _read_rows(file) for part, file in parts.items()}
     files = list(by_split.values())
-    base_feature, base_label, d, k, note = _numbering(files)
-    n = max(len(rows.ends) - 1 for rows in files)
-    if k > _MOST_LABELS or n * k > _MOST_LABEL_CELLS or d > _LARGEST_INDEX:
+    base_feature, base_label, d, k, *notes = _numbering(files)
+    n = max(len(rows) for rows in files)
+    if k > MOST_LABELS or n * k > MOST_LABEL_CELLS or d > LARGEST_INDEX:
         raise DataError(f"{files[0].file}: {d} features and {k} labels are too many for {n} rows: is an index wrong?")
-    matrices = dense_if_full([rows.features(base_feature, d) for rows in files])
+    if _has_queries(files):
+        notes.append("qid: rows with the same number are one group")
+    matrices = dense_if_full([rows.features.matrix(base_feature, d) for rows in files])
     splits = {
-        part: make_split(X, rows.label_matrix(base_label, k), where=f"{rows.file} (rows from 0)")
+        part: make_split(X, rows.label_matrix(base_label, k), rows.queries or None, where=f"{rows.file} (rows from 0)")
         for (part, rows), X in zip(by_split.items(), matrices, strict=True)
     }
-    names = tuple(f"label-{i}" for i in range(k))
     return Dataset(
         name=name,
         train=splits["train"],
         valid=splits.get("valid"),
         test=splits.get("test"),
-        label_names=names,
-        notes=(note,),
+        label_names=tuple(f"label-{i + base_label}" for i in range(k)),
+        notes=tuple(notes),
     )
+
+
+def _has_queries(files: Sequence[_Rows]) -> bool:
+    """Return whether the rows have a ``qid``, which all or none must have."""
+    if not any(rows.queries for rows in files):
+        return False
+    for rows in files:
+        if len(rows.queries) != len(rows):
+            states = f"{len(rows.queries)} of {len(rows)} rows have a qid, which is their group"
+            raise DataError(f"{rows.file}: {states}: all rows of all splits must have one, or none")
+    return True
 
 
 def _numbering(files: Sequence[_Rows]) -> tuple[int, int, int, int, str]:
@@ -114,7 +126,7 @@ def _numbering(files: Sequence[_Rows]) -> tuple[int, int, int, int, str]:
     if stated is not None:
         d, k = stated
         return 0, 0, d, k, "features and labels are numbered from 0, as the header line implies"
-    first_feature, d = _count([rows.columns for rows in files])
+    first_feature, d = _count([rows.features.columns for rows in files])
     first_label, k = _count([rows.labels for rows in files])
     note = f"no header line: features are assumed to be numbered from {first_feature}, labels from {first_label}"
     return first_feature, first_label, d, k, note
@@ -144,10 +156,9 @@ def _read_rows(path: Path) -> _Rows:
             rows.header = (n, d, k)
         elif line.strip():
             _add_row(rows, line, f"{path.name}: line {number}")
-    n = len(rows.ends) - 1
-    if rows.header and rows.header[0] != n:
+    if rows.header and rows.header[0] != len(rows):
         raise DataError(
-            f"{path.name}: its first line states {rows.header[0]} rows, but there are {n}: is it truncated?"
+            f"{path.name}: its first line states {rows.header[0]} rows, but there are {len(rows)}: is it truncated?"
         )
     return rows
 
@@ -155,31 +166,19 @@ def _read_rows(path: Path) -> _Rows:
 def _add_row(rows: _Rows, line: str, where: str) -> None:
     tokens = line.split()
     names = tokens.pop(0) if ":" not in tokens[0] else ""
+    last_feature, last_label = (
+        (LARGEST_INDEX, LARGEST_INDEX) if rows.header is None else (rows.header[1] - 1, rows.header[2] - 1)
+    )
     try:
         labels = [int(label) for label in names.split(",")] if names else []
-        pairs = [token.split(":") for token in tokens]
-        columns = [int(index) for index, _ in pairs]
-        values = [float(value) for _, value in pairs]
-    except ValueError as error:
+        if tokens and tokens[0].startswith("qid:"):
+            rows.queries.append(int(tokens.pop(0)[4:]))
+        rows.features.add(tokens, last_feature, where)
+    except (ValueError, OverflowError) as error:
         raise DataError(f"{where}: expected 'label,label index:value …', found {shown(line.strip())}") from error
-    _check_indices(labels, "label", rows.header and rows.header[2], where)
-    _check_indices(columns, "feature", rows.header and rows.header[1], where)
+    check_indices(labels, "label", last_label, where)
     rows.labels.extend(labels)
     rows.label_ends.append(len(rows.labels))
-    rows.columns.extend(columns)
-    rows.values.extend(values)
-    rows.ends.append(len(rows.columns))
-
-
-def _check_indices(indices: list[int], what: str, count: int | None, where: str) -> None:
-    if not indices:
-        return
-    last = _LARGEST_INDEX if count is None else count - 1
-    if min(indices) < 0 or max(indices) > last:
-        wrong = next(index for index in indices if not 0 <= index <= last)
-        raise DataError(f"{where}: {what} {wrong} is out of range: {what}s are numbered 0 to {last}")
-    if len(set(indices)) != len(indices):
-        raise DataError(f"{where}: the same {what} occurs twice")
 
 
 FORMAT = Format(
