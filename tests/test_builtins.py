@@ -37,7 +37,7 @@ def test_prior_is_the_share_in_train(kind: Any) -> None:
 
     np.testing.assert_array_equal(scores, np.tile(train.Y.mean(axis=0), (15, 1)))
     assert roc_auc(test.Y, scores) == 0.5
-    assert spec.accepts == {"dense", "sparse"}
+    assert spec.accepts == {"dense", "sparse", "missing", "unknown"}
 
 
 # ---------------------------------------------------------------------------------------- features

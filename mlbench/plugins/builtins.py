@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlbench.data.dataset import Matrix, Split, blocks, is_sparse
+from mlbench.data.known_labels import label_shares
 from mlbench.plugins.demo import load_demo
 from mlbench.plugins.hookspecs import hookimpl
 from mlbench.plugins.specs import (
@@ -25,8 +26,7 @@ from mlbench.plugins.specs import (
 
 # ----------------------------------------------------------------------------------- the baseline
 def _fit_prior(train: Split, params: Params, context: FitContext) -> ScoreFunction:
-    known = len(train) if train.known is None else np.maximum(train.known.sum(axis=0), 1)
-    share = train.Y.sum(axis=0) / known
+    share = label_shares(train)
 
     def scorer(X: Matrix) -> Scores:
         return np.tile(share, (X.shape[0], 1))

@@ -1,6 +1,8 @@
 """Building blocks for the authors of fast plugins, as public as ``mlbench`` itself.
 
 - ``mlbench.toolkit.boosting``: boosting of many labels by a library of boosted trees
+- ``mlbench.toolkit.split_gains``: which features a label can be split by
+- ``mlbench.toolkit.labels``: shares of known labels, and labels that are known in the same rows
 - ``mlbench.toolkit.scaling``: centring and scaling of features
 - ``mlbench.toolkit.moments``: means and spreads in double precision
 - ``mlbench.toolkit.blocks``: rows in blocks
