@@ -41,27 +41,26 @@ def moments(X: Matrix) -> tuple[Floats, NDArray[np.float32]]:
     return mean, np.where(constant, 0, 1 / np.where(constant, 1, spread)).astype(np.float32)
 
 
-def deviations(X: Matrix, known: NDArray[np.bool_]) -> Floats:
-    """Standard deviation of each feature in the rows in which a label is known.
+def moments_where_known(X: Matrix, known: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of each feature in the rows in which a label is known.
 
     Args:
         X: Rows (n, d), dense or CSR, none of whose values is missing. Dense features are centred, about.
         known: Whether each of k labels is known (n, k), each in some row.
 
     Returns:
-        Deviations (k, d); 0 for a feature that is constant in the rows of the label.
+        Means (k, d), and deviations (k, d), which are 0 for a feature that is constant in the rows of the label.
     """
-    total, squares = np.zeros((2, known.shape[1], X.shape[1]))
+    mean, squares = np.zeros((2, known.shape[1], X.shape[1]))
     for rows in blocks(X.shape[0]):
         part, weight = X[rows].astype(np.float64), known[rows].astype(np.float64)
-        total += (part.T @ weight).T
+        mean += (part.T @ weight).T
         squares += ((part * part if isinstance(part, np.ndarray) else part.multiply(part)).T @ weight).T
-    total /= known.sum(axis=0)[:, None]
+    mean /= known.sum(axis=0)[:, None]
     squares /= known.sum(axis=0)[:, None]
-    variances = squares - total * total
+    variances = squares - mean * mean
     # Rounding leaves much less of a constant than the spacing of float32 is worth.
-    spread: Floats = np.sqrt(np.where(variances > 1e-12 * squares, variances, 0))
-    return spread
+    return mean, np.sqrt(np.where(variances > 1e-12 * squares, variances, 0))
 
 
 def _dense(X: NDArray[np.float32]) -> tuple[Floats, Floats, NDArray[np.bool_]]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
 from mlbench.toolkit.blocks import blocks
 from mlbench.toolkit.labels import label_shares
-from mlbench.toolkit.moments import deviations
+from mlbench.toolkit.moments import moments_where_known
 from mlbench.toolkit.scaling import SCALING, ColumnScaling, measure
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def prepare(train: Split, context: FitContext) -> Prepared:
         targets=Targets(Y, counts.astype(np.float32), weight),
         share=share,
         live=live,
-        spreads=None if known is None else deviations(X, known),
+        spreads=None if known is None else moments_where_known(X, known)[1],
     )
 
 
