@@ -199,7 +199,7 @@ def prepare(train: Split, context: FitContext) -> Prepared:
     X = columns.scaled(train.X)
     mean = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel().astype(np.float32)
     Y = np.ascontiguousarray(train.Y[:, live].T, dtype=np.float32)
-    known = None if train.known is None else train.known[:, live]
+    known = None if train.known is None or train.known.all() else train.known[:, live]
     counts = np.full(len(live), len(train)) if known is None else known.sum(axis=0)
     weight = None if known is None else np.ascontiguousarray(known.T, dtype=np.float32)
     return Prepared(

@@ -196,8 +196,7 @@ def by_iteration(
 ) -> Floats:
     """What solves (Z'Z + alpha) V = Z'(Y - share), (d, k), for the centred features Z, scaled by ``factor`` (d, 1).
 
-    Each label has step lengths of its own, so that what it gets depends on no other one. It ends at ``TOLERANCE``,
-    after ``MAX_ITERATIONS``, or when the time is over: cut short, conjugate gradients shrink, as a penalty does.
+    A label ends at ``TOLERANCE``, after ``MAX_ITERATIONS``, or when the time is over.
     """
     X = train.X.astype(np.float64)
     scale = factor * columns.inverse.astype(np.float64)[:, None]
@@ -311,7 +310,7 @@ class Masked:
 
 def prepare(train: Split, context: FitContext) -> Path | Groups | Masked:
     """Products of the features, in one pass over blocks of rows, or in one for each set of known rows."""
-    if train.known is None:
+    if train.known is None or train.known.all():
         return path_of(train)
     share = label_shares(train)
     live = np.flatnonzero((share > 0) & (share < 1))
