@@ -129,6 +129,23 @@ def test_a_part_sees_the_rows_in_which_its_labels_are_known(monkeypatch):
     np.testing.assert_allclose(found.share[0], train.Y[train.known[:, 0], 0].mean())
 
 
+def test_many_sets_of_known_rows_get_less_each(monkeypatch):
+    """Labels that are known in more sets of rows than fit into memory see samples of rows."""
+    train = masked(rows(1000, k=8), 0.3)
+    monkeypatch.setattr(boosting, "MAX_CELLS", 1000 * 6 * 4)
+    monkeypatch.setattr(boosting, "MIN_ROWS", 50)
+    parts = plan(train, FitContext(seed=0), screen_sparse=False).parts
+    assert [part.labels.tolist() for part in parts] == [[label] for label in range(8)]
+    assert {len(part.rows) for part in parts} == {500}
+    assert all(train.known[part.rows, label].all() for label, part in enumerate(parts))
+
+
+def test_valid_without_a_known_positive_stops_nothing():
+    """Nothing can be told of the rounds then: there are as many as without valid."""
+    valid = Split.unchecked(X=rows().X, Y=rows().Y, known=rows().Y == 0)
+    assert max(step for step, _ in boosting.steps(FitContext(seed=0, valid=valid))) == boosting.ROUNDS_WITHOUT_VALID
+
+
 def test_of_many_rows_only_known_ones_are_drawn(monkeypatch):
     """A label with few known rows keeps them all, one with many keeps its positives and a weighted sample."""
     monkeypatch.setattr(boosting, "MAX_ROWS", 100)

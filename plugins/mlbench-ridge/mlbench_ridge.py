@@ -290,14 +290,12 @@ class Masked:
         alpha = params["shrinkage"] * np.maximum(known.sum(axis=0), np.count_nonzero(own, axis=0))
 
         def transposed(residual: Callable[[Any, slice], Floats], going: NDArray[np.intp]) -> Floats:
-            """The product of the labels' centred features with what is given of each block of rows."""
-            product, total = np.zeros((len(mean), len(going))), np.zeros(len(going))
+            """The product of the labels' features with what is given of each block of rows, whose sum is 0."""
+            product = np.zeros((len(mean), len(going)))
             for rows in blocks(len(Y)):
                 part = self.Z[rows].astype(np.float64)
-                Q = residual(part, rows) * known[rows][:, going]
-                product += part.T @ Q
-                total += Q.sum(axis=0)
-            return scale[:, going] * (product - mean[:, going] * total)
+                product += part.T @ (residual(part, rows) * known[rows][:, going])
+            return scale[:, going] * product
 
         def product(P: Floats, going: NDArray[np.intp]) -> Floats:
             P = scale[:, going] * P

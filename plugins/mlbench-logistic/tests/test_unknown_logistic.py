@@ -71,3 +71,13 @@ def test_a_mask_that_hides_nothing_changes_no_byte(form):
     whole = Split.unchecked(**vars(train) | {"known": np.ones(train.Y.shape, dtype=bool)})
 
     assert trained(whole)(train.X).tobytes() == trained(train)(train.X).tobytes()
+
+
+def test_a_label_that_is_known_in_few_rows_is_solved_as_far():
+    """Slopes are of the mean over the rows in which the label is known, not over all."""
+    train = masked(6000)
+    train.known[:, 0] = np.arange(6000) < 60
+    rows = train.known[:, 0]
+    alone = trained(Split(X=train.X[rows], Y=train.Y[rows][:, [0]]), 1.0)(train.X)
+
+    np.testing.assert_allclose(trained(train, 1.0)(train.X)[:, [0]], alone, atol=1e-3)

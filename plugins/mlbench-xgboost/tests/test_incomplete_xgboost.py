@@ -100,3 +100,11 @@ def test_values_that_only_rows_to_score_lack_are_scored():
     X[:, 2] = np.nan
 
     np.testing.assert_array_equal(score(sp.csr_matrix(X)), zeros)
+
+
+def test_missing_values_of_sparse_validation_rows_are_told_apart():
+    """What is reported of valid is what the score function gives."""
+    train, valid, seen = as_sparse(gaps(400, 0)), as_sparse(gaps(200, 1)), {}
+    score = trained(train, valid, on_report=lambda step, scores: seen.__setitem__(step, scores.copy()) or step / 1000)
+
+    np.testing.assert_allclose(score(valid.X), seen[max(seen)], rtol=1e-5, atol=1e-6)
