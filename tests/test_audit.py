@@ -444,6 +444,7 @@ def test_the_command_shows_what_it_finds(tmp_path: Path) -> None:
         "labels without a positive": "valid 1 (y2); test 1 (y2)",
         "features constant in train": "2 (f5, f6)",
         "features constant in train, but not in test": "1 (f6)",
+        "note": "a column of 0 and 1 is a feature: f5: if a label is among them, name it with --labels",
     }
     table = [line.split() for line in shown[shown.index("") + 2 :]]
     assert [row[:2] for row in table] == [["train", "60"], ["valid", "30"], ["test", "40"], ["all", "130"]]
@@ -451,7 +452,7 @@ def test_the_command_shows_what_it_finds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [([], "Missing argument"), (["dmeo"], "did you mean 'demo'?"), (["bad.csv", "--labels", "y"], "must be 0 or 1")],
+    [([], "name a data set"), (["dmeo"], "did you mean 'demo'?"), (["bad.csv", "--labels", "y"], "must be 0 or 1")],
 )
 def test_what_cannot_be_read_is_one_line(tmp_path: Path, words: list[str], says: str) -> None:
     """Exit 2, as everywhere."""

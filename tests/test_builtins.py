@@ -51,7 +51,7 @@ def _fitted(name: str, X: Any) -> Any:
 @pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix])
 def test_features_do_not_depend_on_blocks(name: str, kind: Any) -> None:
     """A block of rows gives the rows that the whole gives, as float32."""
-    if kind is sp.csr_matrix and "sparse" not in FEATURES[name].accepts:
+    if (kind is sp.csr_matrix and "sparse" not in FEATURES[name].accepts) or "text" in FEATURES[name].accepts:
         return
     train, test = random_split(0, 50, d=6), random_split(1, 20, d=6)
 

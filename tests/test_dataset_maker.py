@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,15 +82,35 @@ def test_what_an_interruption_left_is_handed_to_the_next_make(tmp_path: Path) ->
     assert seen == [[], ["half"]]
 
 
-def test_two_makers_do_not_meet(tmp_path: Path) -> None:
-    """While another process makes the same folder, one line says so."""
+@pytest.mark.parametrize("ending", ["finished", "failed", "killed"])
+def test_two_makers_do_not_meet(tmp_path: Path, capfd: pytest.CaptureFixture[str], ending: str) -> None:
+    """The second maker says that it waits for the first; then it uses what was made, or makes it itself."""
     working = tmp_path / ".out.making"
     working.mkdir()
     lock = os.open(working, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    with pytest.raises(UsageError, match="being made by another process"):
-        make(registered(lambda context: None), tmp_path / "out", executor=InlineExecutor())
-    os.close(lock)
+    made: list[Path] = []
+
+    def maker(context: MakeContext) -> None:
+        made.append(context.folder)
+        write(context.folder)
+
+    with ThreadPoolExecutor(1) as threads:
+        second = threads.submit(make, registered(maker), tmp_path / "out", executor=InlineExecutor())
+        said = ""
+        while not said.endswith("\n") and not second.done():
+            said += capfd.readouterr().err
+        if ending == "finished":
+            write(working)
+            working.rename(tmp_path / "out")
+        elif ending == "failed":
+            working.rmdir()
+        os.close(lock)
+        second.result()
+    assert said == f"{tmp_path / 'out'} is being made by another process: waiting for it\n"
+    assert made == ([] if ending == "finished" else [working])
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert read_dataset(tmp_path / "out").name == "made"
 
 
 def test_an_interrupted_make_stops_its_processes(tmp_path: Path) -> None:
@@ -138,6 +158,15 @@ def test_a_source_is_asked_for(tmp_path: Path) -> None:
         make(needy, tmp_path / "out", source=tmp_path / "nowhere", executor=InlineExecutor())
 
 
+def test_a_source_that_is_optional_is_not_asked_for(tmp_path: Path) -> None:
+    """Data that can be downloaded are made without files of the user's, or from them."""
+    sources: list[Path | None] = []
+    spec = registered(lambda context: sources.append(context.source), from_source="copy of X", source_optional=True)
+    make(spec, tmp_path / "out", executor=InlineExecutor())
+    make(spec, tmp_path / "copied", source=tmp_path, executor=InlineExecutor())
+    assert sources == [None, tmp_path]
+
+
 def test_a_spec_is_loaded_or_made() -> None:
     """One of the two, not both and not neither."""
     for more in ({}, {"load": lambda: None, "make": lambda context: None}):
@@ -181,6 +210,13 @@ def test_loading_by_name_makes_once(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     first = load(DatasetRequest(name="made"), known)
     assert load(DatasetRequest(name="made"), known).fingerprint() == first.fingerprint()
     assert made == [3]
+
+
+def test_what_was_made_has_the_registered_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Boards are named as the data set was asked for, not as the folder, which has a version in its name."""
+    monkeypatch.setenv("MLBENCH_DATA", str(tmp_path / "home"))
+    spec = DatasetSpec(name="d", summary="s", version="7", make=lambda context: write(context.folder, None))
+    assert load(DatasetRequest(name="d"), catalog(datasets=[spec])).name == "d"
 
 
 # ---------------------------------------------------------------------------------------- manifest

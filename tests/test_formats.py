@@ -162,7 +162,10 @@ def test_gtzan_words_become_one_hot_labels(shared_data):
     assert data.label_names[:2] == ("label=blues", "label=classical")
     np.testing.assert_array_equal(data.train.Y.sum(0), [100] * 10)
     np.testing.assert_array_equal(data.train.Y.sum(1), [1] * 1000)
-    assert data.notes == ("column 'filename' dropped: a row id, as all values differ",)
+    assert data.notes == (
+        "column 'label': its 10 values are labels that exclude each other",
+        "column 'filename' dropped: a row id, as all values differ",
+    )
 
 
 def test_mini_musicnet_is_mapped_not_loaded(shared_data):
@@ -228,7 +231,7 @@ def test_arff_spelling(tmp_path):
     assert data.feature_names == ("-", "1=a", "1=b, c", "1=d%", "sign=neg", "share=1")
     np.testing.assert_array_equal(data.train.Y, [[0, 1], [1, 0], [1, 0]])
     np.testing.assert_array_equal(data.train.X, [[1.5, 0, 1, 0, 1, 0], [-2000, 0, 0, 1, 0, 1], [3, 1, 0, 0, 0, 1]])
-    assert data.notes == ("odd.arff: row weights are ignored",)
+    assert data.notes[-1] == "odd.arff: row weights are ignored"
 
 
 SPARSE = """@relation x

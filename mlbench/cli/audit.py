@@ -22,7 +22,7 @@ STATISTICS = ("Split", "Rows", "Cardinality", "Density", "Label sets", "MeanIR",
 
 
 @click.command("audit")
-@click.argument("dataset")
+@click.argument("dataset", required=False)
 @table_options
 def audit_command(dataset: str, read: ReadOptions) -> None:
     """Check the splits of a data set: duplicate rows, shared groups, and constant labels or features."""
@@ -33,6 +33,8 @@ def audit_command(dataset: str, read: ReadOptions) -> None:
     click.echo(f"{loaded.name}")
     for check, finding in findings(loaded, found):
         click.echo(f"  {check}: {finding}")
+    for line in [*loaded.notes, *loaded.hints]:
+        click.echo(f"  note: {line}")
     click.echo()
     rows = [_cells(part, statistics) for part, statistics in found.statistics.items()]
     show_table(STATISTICS, rows, text=STATISTICS[:1])

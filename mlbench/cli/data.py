@@ -35,7 +35,7 @@ def list_data() -> None:
 
 
 @data.command()
-@click.argument("dataset")
+@click.argument("dataset", required=False)
 @table_options
 def inspect(dataset: str, read: ReadOptions) -> None:
     """Show a data set as a run would use it: sizes, labels, duplicates, dropped columns."""
@@ -43,7 +43,7 @@ def inspect(dataset: str, read: ReadOptions) -> None:
     with making() as progress:
         loaded = load(asked, discover(), progress=progress)
     click.echo(f"{loaded.name}")
-    for line in dataset_lines(loaded):
+    for line in [*dataset_lines(loaded), *loaded.hints]:
         click.echo(f"  {line}")
     X = loaded.train.X
     kind = f"sparse, {X.nnz / max(1, X.shape[0] * X.shape[1]):.2%} non-zero" if is_sparse(X) else "dense"

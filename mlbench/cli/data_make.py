@@ -80,7 +80,10 @@ def _command(registered: PluginEntry[DatasetSpec]) -> click.Command:
     params: list[click.Parameter] = [_parameter(option) for option in spec.options]
     if spec.from_source:
         folder = click.Path(path_type=Path)
-        params.append(click.Option(["--from", "source"], type=folder, required=True, help=f"Your {spec.from_source}."))
+        needed = not spec.source_optional
+        params.append(
+            click.Option(["--from", "source"], type=folder, required=needed, help=f"Your {spec.from_source}.")
+        )
     params += [
         click.Option(
             ["-o", "--output"],

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from mlbench.data.formats import ReadOptions
-from mlbench.errors import MlbenchError
+from mlbench.errors import MlbenchError, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -55,8 +55,9 @@ _ROLES = (
         "--split", metavar="COLUMN", help="Column whose values are train, valid or test, or folds with --fold."
     ),
     click.option("--fold", type=int, metavar="N", help="Fold to test on, of the column --split or of files."),
-    click.option("--valid", metavar="PATH", help="File of the validation split; DATASET is then the training split."),
-    click.option("--test", metavar="PATH", help="File of the test split; DATASET is then the training split."),
+    click.option("--train", metavar="PATH", help="File of the training split; the same as DATASET."),
+    click.option("--valid", metavar="PATH", help="File of the validation split."),
+    click.option("--test", metavar="PATH", help="File of the test split."),
     click.option("--join", metavar="FILE", help="Second table, whose columns are added by --key."),
     click.option("--key", metavar="COLUMN", help="Column by which the rows of two tables belong together."),
     click.option(
@@ -100,6 +101,14 @@ def table_options(command: Command) -> Command:
 
     @wraps(command)
     def with_roles(**options: Any) -> Any:
+        train = options.pop("train")
+        name = next(name for name in ("data", "datasets", "dataset") if name in options)
+        if train is not None:
+            if options[name]:
+                raise UsageError("give the training split as DATASET or with --train, not both")
+            options[name] = train if name == "dataset" else (train,)
+        elif name == "dataset" and options[name] is None:
+            raise UsageError("name a data set: a registered name or a path")
         return command(read=ReadOptions(**{name: options.pop(name) for name in names}), **options)
 
     decorated: Any = with_roles

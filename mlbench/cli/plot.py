@@ -21,7 +21,7 @@ from mlbench.results.schema import BASELINE, Record
 
 
 @click.command()
-@click.argument("dataset")
+@click.argument("dataset", required=False)
 @click.option(
     "-o",
     "--output",

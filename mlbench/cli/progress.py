@@ -24,14 +24,25 @@ QUIET_SECONDS = 60.0
 def describe_data(jobs: Sequence[Job]) -> None:
     """Show, once for each data set, what to know before trusting a value on it."""
     for dataset in {job.dataset.sha256: job.dataset for job in jobs}.values():
-        for line in dataset_lines(dataset):
+        for line in [*dataset_lines(dataset), *_takers_of_zeros(dataset, jobs)]:
             click.echo(f"{dataset.name}: {line}", err=True)
+
+
+def _takers_of_zeros(dataset: CompleteDataset, jobs: Sequence[Job]) -> list[str]:
+    if all(split.known is None for split in (dataset.train, dataset.valid)):
+        return []
+    specs = {job.model.spec.name: job.model.spec for job in jobs if job.dataset is dataset}
+    names = [name for name, spec in specs.items() if "unknown" not in spec.accepts]
+    return [f"models that learn unknown labels as 0: {', '.join(names)}"] if names else []
 
 
 def dataset_lines(dataset: CompleteDataset) -> list[str]:
     """Return the sizes of a data set, its warnings, and its facts, one line each."""
     sizes = " + ".join(f"{len(split):,} {part}" for part, split in dataset.parts())
-    first = f"{sizes} rows, {dataset.train.X.shape[1]:,} features, {dataset.train.Y.shape[1]:,} labels"
+    texts = "texts" if dataset.train.texts is not None else ""
+    d = dataset.train.X.shape[1]
+    columns = ", ".join(filter(None, (texts, f"{d:,} features" if d or not texts else "")))
+    first = f"{sizes} rows, {columns}, {dataset.train.Y.shape[1]:,} labels"
     return [first, *(f"warning: {warning}" for warning in dataset.warnings), *dataset.facts]
 
 

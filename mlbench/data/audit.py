@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbench.data.dataset import Dataset, Matrix, Split, blocks, is_sparse
-from mlbench.data.duplicates import row_hashes
+from mlbench.data.duplicates import row_hashes, row_keys
+from mlbench.data.missing import columns_with_missing, filled, medians
 from mlbench.data.near_duplicates import NearRepeats, cell_blocks, near_repeats
 
 PAIRS_NAMED = 3
@@ -110,21 +111,27 @@ class Audit:
 def audit(dataset: Dataset) -> Audit:
     """Run all checks on a data set."""
     parts = dict(dataset.parts())
+    repeats, copied = _repeats(parts)
+    gaps = columns_with_missing(dataset.train.X)
+    for split in parts.values():
+        gaps = np.union1d(gaps, columns_with_missing(split.X))
+    if len(gaps):  # rows are compared as models see them that take no missing values
+        values = medians(dataset.train.X, gaps)
+        parts = {part: Split.unchecked(**vars(s) | {"X": filled(s.X, gaps, values)}) for part, s in parts.items()}
+    train, test = parts["train"], parts.get("test")
     counts = {part: split.Y.sum(axis=0, dtype=np.int64) for part, split in parts.items()}
     never = {part: _columns(count == 0) for part, count in counts.items()}
-    always = {part: _columns(count == len(parts[part])) for part, count in counts.items()}
+    n_known = {part: len(s) if s.known is None else s.known.sum(axis=0) for part, s in parts.items()}
+    always = {part: _columns((count == n_known[part]) & (count > 0)) for part, count in counts.items()}
     n_identical, first_identical = identical_labels([split.Y for split in parts.values()])
-    reference = _first_row(dataset.train.X)
-    constant = _always_equal(dataset.train.X, reference)
-    moved = np.zeros_like(constant)
-    if dataset.test is not None:
-        moved = constant & ~_always_equal(dataset.test.X, reference)
+    reference = _first_row(train.X)
+    constant = _always_equal(train.X, reference)
+    moved = np.zeros_like(constant) if test is None else constant & ~_always_equal(test.X, reference)
     statistics = {part: label_statistics([split.Y]) for part, split in parts.items()}
     statistics["all"] = label_statistics([split.Y for split in parts.values()])
-    repeats, copied = _repeats(parts)
     return Audit(
         repeats=repeats,
-        near=near_repeats(parts, copied, ~constant),
+        near=near_repeats(parts, copied, ~constant) if len(constant) else (),
         shared_groups=shared_groups(parts),
         twins=len(dataset.twins),
         never={part: found for part, found in never.items() if found},
@@ -212,7 +219,7 @@ def _repeats(parts: dict[str, Split]) -> tuple[tuple[Repeats, ...], dict[str, ND
     copied: dict[str, NDArray[np.bool_]] = {}
     seen: dict[str, dict[bytes, set[bytes]]] = {}
     for part, split in parts.items():
-        rows = list(zip(row_hashes(split.X), row_hashes(split.Y), strict=True))
+        rows = list(zip(row_keys(split), row_hashes(split.Y), strict=True))
         copied[part] = np.zeros(len(rows), dtype=bool)
         for earlier, known in seen.items():
             here = np.fromiter((x in known for x, _ in rows), dtype=bool, count=len(rows))

@@ -10,6 +10,7 @@ import numpy as np
 from mlbench.data.audit import shared_groups
 from mlbench.data.dataset import Dataset, Split, exclusive
 from mlbench.data.duplicates import count_shared_rows
+from mlbench.data.missing import count_missing
 from mlbench.errors import DataError, one_line
 
 FEW_POSITIVES = 10
@@ -55,6 +56,7 @@ class CompleteDataset(Dataset):
         rare = int(np.sum(self.test.Y.any(axis=0) & (self.test.Y.sum(axis=0) < FEW_POSITIVES)))
         if rare:
             lines.append(f"labels with fewer than {FEW_POSITIVES} positives in test: {rare} of {self.test.Y.shape[1]}")
+        lines += self._unknown_and_missing()
         repeated = count_shared_rows(self)
         if repeated:
             counts = ", ".join(f"{n} rows of {split} also occur in {first}" for (split, first), n in repeated.items())
@@ -64,6 +66,26 @@ class CompleteDataset(Dataset):
         if self.valid_from_train:
             lines.append("no validation split: 20 % of train is held out, stratified by label, whole groups only")
         return (*lines, *(one_line(note) for note in self.notes))
+
+    def _unknown_and_missing(self) -> list[str]:
+        lines = []
+        if any(split.known is not None for _, split in self.parts()):
+            shares = (
+                f"{0 if split.known is None else 1 - split.known.mean():.1%} in {part}" for part, split in self.parts()
+            )
+            lines.append(
+                f"unknown labels: {', '.join(shares)}: no metric counts them; models leave them out, or learn them as 0"
+            )
+        gaps = {part: n for part, split in self.parts() if (n := count_missing(split.X))}
+        if gaps:
+            shares = (f"{n / self._n_cells(part):.1%} in {part}" for part, n in gaps.items())
+            filled = "filled with the median of train for models that take none"
+            lines.append(f"missing feature values: {', '.join(shares)}: {filled}")
+        return lines
+
+    def _n_cells(self, part: str) -> int:
+        X = getattr(self, part).X
+        return int(X.shape[0] * X.shape[1])
 
 
 def complete(dataset: Dataset, limit: int | None = None, *, drop_twins: bool = False) -> CompleteDataset:

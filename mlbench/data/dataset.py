@@ -121,6 +121,7 @@ class Dataset:
         feature_names: The d feature names, or empty.
         features: The features that a run uses unless it is told otherwise.
         notes: What a reader of the results should know, one line each, such as dropped columns.
+        hints: What the user may want to say of the data, one line each, such as a column that may hold groups.
         warnings: What no reader of a board may overlook, one line each, such as that the data are made up.
         valid_from_train: Whether ``valid`` was taken out of the official training split; if so, the final
             model is fitted on both.
@@ -137,6 +138,7 @@ class Dataset:
     feature_names: tuple[str, ...] = ()
     features: tuple[str, ...] = ("raw",)
     notes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     valid_from_train: bool = False
     citation: str = ""

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from mlbench.data.dataset import Dataset, Matrix, is_sparse
+from mlbench.data.dataset import Dataset, Matrix, Split, is_sparse
 
 
 def count_shared_rows(dataset: Dataset) -> dict[tuple[str, str], int]:
@@ -16,12 +16,23 @@ def count_shared_rows(dataset: Dataset) -> dict[tuple[str, str], int]:
     seen: dict[str, set[bytes]] = {}
     shared = {}
     for part, split in dataset.parts():
-        keys = row_hashes(split.X)
+        keys = row_keys(split)
         for earlier, known in seen.items():
             if count := sum(key in known for key in keys):
                 shared[part, earlier] = count
         seen[part] = set(keys)
     return shared
+
+
+def row_keys(split: Split) -> list[bytes]:
+    """Hash the features and the text of each row; equal rows have equal hashes."""
+    keys = row_hashes(split.X)
+    if split.texts is None:
+        return keys
+    return [
+        key + hashlib.blake2b(text.encode(), digest_size=16).digest()
+        for key, text in zip(keys, split.texts, strict=True)
+    ]
 
 
 def row_hashes(X: Matrix | NDArray[np.uint8]) -> list[bytes]:

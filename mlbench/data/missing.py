@@ -34,6 +34,13 @@ def columns_without_values(X: Matrix, columns: NDArray[np.intp]) -> NDArray[np.i
     return without
 
 
+def count_missing(X: Matrix) -> int:
+    """Count the missing values of X (n, d)."""
+    if is_sparse(X):
+        return int(np.isnan(X.data).sum())
+    return sum(int(np.isnan(X[rows]).sum()) for rows in blocks(X.shape[0]))
+
+
 def medians(train: Matrix, columns: NDArray[np.intp]) -> NDArray[np.float32]:
     """Return the median of the known values of each column; 0 where train has none.
 

@@ -248,6 +248,8 @@ def _cells(row: NDArray[np.intp], column: Units, n_rows: int, n_columns: int) ->
 # ---------------------------------------------------------------------------------- precision at k of labels
 def _precision_at(k: int) -> Callable[[Truth, NDArray[Any], Units, Floats], Floats]:
     def column(truth: Truth, scores: NDArray[Any], unit: Units, weight: Floats) -> Floats:
+        if not truth.any():
+            return np.full(weight.shape[1], np.nan)
         order = np.argsort(-scores, kind="stable")
         # Ties are looked at together: a step ends where the score changes.
         ends = np.append(np.flatnonzero(np.diff(scores[order])) + 1, len(order))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mlbench.data.dataset import is_sparse
+from mlbench.data.dataset import Dataset, is_sparse
 from mlbench.errors import UnknownName, UsageError
 from mlbench.execution.job import Job
 from mlbench.execution.process import cuda_is_there
 from mlbench.metrics import METRICS
 from mlbench.plugins.catalog import Catalog
 from mlbench.plugins.datasets import DatasetRequest, MakeProgress, load, silent
+from mlbench.plugins.specs import FeatureSpec
 from mlbench.results.schema import BASELINE, Budget
 
 DEMO = "demo"
@@ -81,9 +82,7 @@ def plan(request: Request, catalog: Catalog, progress: MakeProgress = silent) ->
             )
         for position, feature_name in enumerate(dict.fromkeys(asked.features or dataset.features)):
             features = catalog.feature(feature_name)
-            kind = "sparse" if is_sparse(dataset.train.X) else "dense"
-            if kind not in features.spec.accepts:
-                raise UsageError(f"features {feature_name!r} take no {kind} rows, but {dataset.name} is {kind}")
+            check_features(features.spec, dataset)
             for model in models:
                 if model.spec.name == BASELINE and position:
                     continue  # the baseline does not look at features: once is enough
@@ -100,6 +99,22 @@ def plan(request: Request, catalog: Catalog, progress: MakeProgress = silent) ->
                         )
                     )
     return jobs
+
+
+def check_features(spec: FeatureSpec, dataset: Dataset) -> None:
+    """Raise ``UsageError`` if features cannot be made of a data set."""
+    texts, d = dataset.train.texts is not None, dataset.train.X.shape[1]
+    if "text" in spec.accepts:
+        if not texts:
+            raise UsageError(
+                f"features {spec.name!r} are made of texts, but {dataset.name} has none: give --text COLUMN"
+            )
+        return
+    if texts and not d:
+        raise UsageError(f"features {spec.name!r} are made of numbers, but {dataset.name} has texts alone: use tfidf")
+    kind = "sparse" if is_sparse(dataset.train.X) else "dense"
+    if kind not in spec.accepts:
+        raise UsageError(f"features {spec.name!r} take no {kind} rows, but {dataset.name} is {kind}")
 
 
 def check_budget(budget: Budget) -> Budget:

@@ -64,15 +64,23 @@ def read_suite(path: Path) -> dict[str, Any]:
 def _dataset(entry: Mapping[str, Any], features: tuple[str, ...], suite: Path) -> DatasetRequest:
     if "name" not in entry:
         raise UsageError("a [[datasets]] entry lacks a name")
-    name = os.path.expandvars(entry["name"])
-    if "$" in name:
-        raise UsageError(f"{entry['name']}: environment variable not set")
-    beside = suite.parent / Path(name).expanduser()
+    roles = {key: value for key, value in entry.items() if key in _ROLES}
+    for key in {"valid", "test", "join"} & roles.keys():
+        roles[key] = _path(roles[key], suite)
     return DatasetRequest(
-        name=str(beside) if os.sep in name or beside.exists() else name,
-        options=ReadOptions(**{key: value for key, value in entry.items() if key in _ROLES}),
+        name=_path(entry["name"], suite),
+        options=ReadOptions(**roles),
         features=entry.get("features", features),
     )
+
+
+def _path(text: str, suite: Path) -> str:
+    """Expand variables in a name or a path; a path is relative to the suite file."""
+    name = os.path.expandvars(text)
+    if "$" in name:
+        raise UsageError(f"{text}: environment variable not set")
+    beside = suite.parent / Path(name).expanduser()
+    return str(beside) if os.sep in name or beside.exists() else name
 
 
 # ------------------------------------------------------------------------- what a value must be

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlbench.data.dataset import Matrix, Split, blocks, is_sparse
 from mlbench.data.known_labels import label_shares
+from mlbench.data.missing import columns_with_missing, filled, indicators, medians
 from mlbench.plugins.demo import load_demo
 from mlbench.plugins.hookspecs import hookimpl
 from mlbench.plugins.specs import (
@@ -22,6 +23,7 @@ from mlbench.plugins.specs import (
     Scores,
     Transform,
 )
+from mlbench.plugins.text_features import text_features
 
 
 # ----------------------------------------------------------------------------------- the baseline
@@ -80,6 +82,24 @@ def _standard(split: Split, context: FitContext) -> Transform:
     return transform
 
 
+def _raw_indicators(train: Split, context: FitContext) -> Transform:
+    """Fill missing values with the medians of train, and add a 0/1 column for each column in which train lacks some."""
+    gaps = columns_with_missing(train.X)
+    values = np.zeros(train.X.shape[1], dtype=np.float32)
+    values[gaps] = medians(train.X, gaps)
+    all_columns = np.arange(train.X.shape[1])
+
+    def transform(X: Matrix) -> Matrix:
+        whole = filled(X, all_columns, values)
+        if is_sparse(whole):
+            import scipy.sparse as sp
+
+            return sp.csr_matrix(sp.hstack([whole, sp.csr_matrix(indicators(X, gaps))]), dtype=np.float32)
+        return np.hstack([whole, indicators(X, gaps)])
+
+    return transform
+
+
 def _magnitudes(train: Split, context: FitContext, finish: Callable[[Any], Any]) -> Transform:
     def transform(X: Matrix) -> Matrix:
         spectrum: Matrix = finish(np.abs(np.fft.rfft(X, axis=1))).astype(np.float32)
@@ -104,6 +124,13 @@ def mlbench_features() -> Iterator[FeatureSpec]:
     yield FeatureSpec(
         name="log-rfft", summary="log(1 + |rFFT|) of the row as a signal", fit=partial(_magnitudes, finish=np.log1p)
     )
+    yield FeatureSpec(
+        name="raw-indicators",
+        summary="The columns, missing values filled with medians, and whether each was missing",
+        fit=_raw_indicators,
+        accepts={*both, "missing"},
+    )
+    yield from text_features()
 
 
 # -------------------------------------------------------------------------------------------- demo

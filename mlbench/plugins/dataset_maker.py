@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
@@ -34,6 +35,8 @@ def make(
 ) -> None:
     """Make a data set in ``folder``, which must not be there; what an interrupted make did is not done again.
 
+    If another process is making it, wait for that process, and use what it made.
+
     Args:
         registered: With ``spec.make``.
         folder: Appears when everything is written.
@@ -43,13 +46,13 @@ def make(
         progress: Told (done, total).
 
     Raises:
-        UsageError: The folder is there, or another process is making it, or the source is missing.
+        UsageError: The folder is there, or cannot be written, or the source is missing.
         DataError: The source is not what it must be.
         PluginError: The plugin raised something else.
     """
     spec = registered.spec
     assert spec.make is not None
-    if spec.from_source and source is None:
+    if spec.from_source and not spec.source_optional and source is None:
         raise UsageError(
             f"data set {spec.name!r} is made from a {spec.from_source}: `mlbench data make {spec.name} --from PATH`"
         )
@@ -61,7 +64,7 @@ def make(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder) as working:
-            if folder.exists():  # another process finished it while this one waited to look
+            if folder.exists():  # another process finished it while this one waited
                 return
             context = MakeContext(folder=working, executor=executor, source=source, options=values, progress=progress)
             try:
@@ -80,17 +83,46 @@ def make(
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[Path]:
-    """The working folder beside ``folder``, ours alone; the system drops the lock when we die."""
+    """Yield the working folder beside ``folder``, ours alone; the system drops the lock when we die."""
     working = folder.with_name(f".{folder.name}.making")
-    working.mkdir(exist_ok=True)
-    lock = os.open(working, os.O_RDONLY)
+    lock = _lock(working, folder)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"{folder} is being made by another process: wait for it, or end it") from error
         yield working
     finally:
+        if _is_at(lock, working):  # it is not if it was moved into place, and then its name may be another maker's
+            with contextlib.suppress(OSError):
+                working.rmdir()  # where nothing was written; what an interruption left stays
         os.close(lock)
-        with contextlib.suppress(OSError):
-            working.rmdir()  # where nothing was written; what an interruption left stays
+
+
+def _lock(working: Path, folder: Path) -> int:
+    """Lock the working folder and return its descriptor, after any other process that has the lock."""
+    told = False
+    while True:
+        working.mkdir(exist_ok=True)
+        try:
+            lock = os.open(working, os.O_RDONLY)
+        except FileNotFoundError:  # its maker moved it into place, or removed it
+            continue
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not told:
+                    print(f"{folder} is being made by another process: waiting for it", file=sys.stderr)
+                told = True
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_at(lock, working):
+                return lock
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Return whether the open folder still has this path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -86,7 +86,8 @@ def _read_registered(entry: PluginEntry[DatasetSpec], progress: MakeProgress) ->
         if not folder.exists():
             with process_pool() as executor:
                 make(entry, folder, executor=executor, progress=partial(progress, entry.spec.name))
-        return read_dataset(folder)
+        # The folder's name has a version in it: boards are for the name that was asked for.
+        return replace(read_dataset(folder), name=entry.spec.name)
     with guarded(f"data set {entry.spec.name!r} of {entry.origin}"):
         dataset = entry.spec.load()
     if not isinstance(dataset, Dataset):

@@ -277,7 +277,8 @@ class DatasetSpec:
         make: Writes the data set to ``MakeContext.folder``, from where it is read; called again after
             an interruption, and ends in the same bytes.
         options: The knobs of ``make``.
-        from_source: ``make`` needs files of the user's; half a sentence that says which.
+        from_source: ``make`` reads files of the user's; half a sentence that says which.
+        source_optional: ``make`` does without them as well, for example because it can download the data.
         version: Raised whenever ``make`` would write other bytes, so that old ones are not taken for new.
         citation: How to cite the data.
     """
@@ -288,6 +289,7 @@ class DatasetSpec:
     make: Callable[[MakeContext], None] | None = None
     options: tuple[Option, ...] = ()
     from_source: str = ""
+    source_optional: bool = False
     version: str = "1"
     citation: str = ""
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 
@@ -21,14 +23,15 @@ from mlbench.data.formats.arff_text import (
     lines_of,
     name_and_type,
     split_cells,
+    split_like_weka,
     split_pairs,
     unescape,
     without_weight,
 )
-from mlbench.data.formats.base import listed, packed, shown
+from mlbench.data.formats.base import dense, listed, packed, shown
 from mlbench.errors import DataError
 
-SUFFIXES = packed(".arff")
+SUFFIXES = packed(".arff", ".dat")
 
 _NUMERIC = ("numeric", "real", "integer")
 _ROWS_PER_BLOCK = 1024  # how many rows are held in memory as strings at a time
@@ -40,18 +43,31 @@ class Attribute:
 
     Attributes:
         name: The name, without quotes and escapes.
-        kind: ``numeric``, ``nominal`` or ``string``.
-        codes: The code of each value of a nominal or string column, in the order listed or first seen, from 0.
+        kind: ``numeric``, ``nominal``, ``string``, ``hierarchical``, or another type, which cannot be used.
+        codes: The code of each value of a nominal, string or hierarchical column, in the order listed or first seen,
+            from 0.
+        nodes: The nodes of a hierarchical column.
     """
 
     name: str
     kind: str
     codes: dict[str, int] = field(default_factory=dict)
+    nodes: tuple[str, ...] = ()
 
     @property
     def values(self) -> tuple[str, ...]:
         """The values in the order of their codes."""
         return tuple(self.codes)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the column has a type that can be read."""
+        return self.kind in ("numeric", "nominal", "string", "hierarchical")
+
+    @property
+    def zero_one(self) -> bool:
+        """Whether the column is nominal with the values 0 and 1, in this order, so that codes are values."""
+        return self.kind == "nominal" and [number_of(value) for value in self.values] == [0, 1]
 
     def parser(self) -> Callable[[str], float]:
         """Return a function from cell to number, which raises ValueError or KeyError."""
@@ -59,7 +75,23 @@ class Attribute:
             return float
         if self.kind == "nominal":
             return self.codes.__getitem__
-        return lambda cell: self.codes.setdefault(cell, len(self.codes))
+        if not self.usable:
+            return lambda cell: np.nan
+        return lambda cell: np.nan if cell == "?" else self.codes.setdefault(cell, len(self.codes))
+
+    def code_of_number(self, cell: str) -> float | None:
+        """Return the code of a nominal value that is the same number in other digits, such as 1.0 for 1."""
+        number = number_of(cell)
+        same = (code for value, code in self.codes.items() if number is not None and number_of(value) == number)
+        return next(same, None)
+
+
+def number_of(text: str) -> float | None:
+    """Return a text as a number, or None."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +102,10 @@ class Arff:
         file: The file name, for error messages.
         relation: The relation name.
         attributes: The columns.
-        cells: The values (rows, columns) as float64; nominal and string columns hold codes. A cell that a
-            sparse row omits is 0, which for a nominal column is the value listed first.
+        cells: The values (rows, columns) as float64; nominal, string and hierarchical columns hold codes, and NaN is
+            a missing value. A cell that a sparse row omits is 0, which for a nominal column is the value listed first.
         weighted: Whether some rows have a weight; weights are ignored.
+        outputs: The label columns that KEEL's ``@outputs`` names; empty if it does not occur.
     """
 
     file: str
@@ -80,23 +113,45 @@ class Arff:
     attributes: tuple[Attribute, ...]
     cells: NDArray[np.float64] | sp.csr_matrix
     weighted: bool
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [attribute.name for attribute in self.attributes]
+
+    def column(self, j: int) -> NDArray[np.float64]:
+        """Return one column (rows,)."""
+        return dense(self._by_column[:, [j]])[:, 0].astype(np.float64)
+
+    @cached_property
+    def _by_column(self) -> NDArray[np.float64] | sp.csc_matrix:
+        return sp.csc_matrix(self.cells) if sp.issparse(self.cells) else self.cells
+
+    def words(self, j: int) -> list[str]:
+        """Return the cells of a column as the file has them; a missing one is empty."""
+        attribute, codes = self.attributes[j], self.column(j)
+        if attribute.kind == "numeric":
+            return ["" if np.isnan(code) else f"{code:g}" for code in codes]
+        return ["" if np.isnan(code) else attribute.values[int(code)] for code in codes]
 
 
-def read_arff(path: Path) -> Arff:
+def read_arff(path: Path, encoding: str | None = None) -> Arff:
     """Read an ARFF file, plain or packed.
 
     Raises:
         DataError: The file is not ARFF, or a cell is missing or invalid; the message names the line.
     """
-    lines = lines_of(path)
-    relation, attributes = _read_header(path.name, lines)
+    lines = lines_of(path, encoding)
+    relation, attributes, outputs = _read_header(path.name, lines)
     rows = _Rows(path.name, attributes)
-    return Arff(path.name, relation, tuple(attributes), rows.read(lines), rows.weighted)
+    return Arff(path.name, relation, tuple(attributes), rows.read(lines), rows.weighted, tuple(outputs))
 
 
-def _read_header(file: str, lines: Iterator[Line]) -> tuple[str, list[Attribute]]:
+def _read_header(file: str, lines: Iterator[Line]) -> tuple[str, list[Attribute], list[str]]:
     relation = ""
     attributes: list[Attribute] = []
+    outputs: list[str] = []
     for number, line in lines:
         where = f"{file}: line {number}"
         match = re.match(r"@(\w+)(.*)", line)
@@ -105,26 +160,43 @@ def _read_header(file: str, lines: Iterator[Line]) -> tuple[str, list[Attribute]
             relation = unescape(match[2].strip().strip("'\""))
         elif match and keyword == "attribute":
             attributes.append(_attribute(match[2], where))
+        elif match and keyword in ("output", "outputs"):
+            outputs += split_cells(match[2], where)
+        elif keyword in ("input", "inputs"):
+            continue
         elif keyword == "data":
-            if not attributes:
-                raise DataError(f"{where}: @data without an @attribute line before it")
-            return relation, attributes
+            _check_header(file, where, attributes, outputs)
+            return relation, attributes, outputs
         else:
             raise DataError(f"{where}: not ARFF: expected @relation, @attribute or @data, found {shown(line)}")
     raise DataError(f"{file}: not an ARFF file, or truncated: no @data line")
 
 
+def _check_header(file: str, where: str, attributes: Sequence[Attribute], outputs: Sequence[str]) -> None:
+    if not attributes:
+        raise DataError(f"{where}: @data without an @attribute line before it")
+    counts = Counter(attribute.name for attribute in attributes)
+    name, count = counts.most_common(1)[0]
+    if count > 1:
+        raise DataError(f"{file}: two columns are named {shown(name)}: rename one of them")
+    unknown = next((name for name in outputs if name not in counts), None)
+    if unknown is not None:
+        raise DataError(f"{file}: @outputs names {shown(unknown)}, which is no @attribute")
+
+
 def _attribute(text: str, where: str) -> Attribute:
     name, kind = name_and_type(text, where)
-    word = kind.split()[0].lower() if kind else ""
-    if word in _NUMERIC:
+    word = (re.match(r"\w*", kind) or [""])[0].lower()
+    if word in _NUMERIC and re.fullmatch(r"\w+\s*(\[.*\]|\{.*\})?", kind):  # a range is a remark
         return Attribute(name, "numeric")
     if word == "string":
         return Attribute(name, "string")
+    if word == "hierarchical":
+        return Attribute(name, "hierarchical", nodes=tuple(split_cells(kind[len(word) :], where)))
+    if word == "relational":
+        raise DataError(f"{where}: column {shown(name)} holds bags of rows (relational), which cannot be read")
     if not kind.startswith("{"):
-        raise DataError(
-            f"{where}: column {shown(name)} has type {shown(kind)}, but only numeric, nominal and string are supported"
-        )
+        return Attribute(name, kind or "no type")
     if len(kind) < 2 or not kind.endswith("}"):
         raise DataError(f"{where}: the values of column {shown(name)} must be on one line between {{ and }}")
     values = split_cells(kind[1:-1], where) if kind[1:-1].strip() else []
@@ -156,10 +228,9 @@ class _Rows:
             for index, (parse, cells) in enumerate(zip(self.parsers, zip(*rows, strict=True), strict=True)):
                 try:
                     numbers[:, index] = [parse(cell) for cell in cells]
-                except (ValueError, KeyError):
-                    for (number, _), cell in zip(block, cells, strict=True):
-                        self._parse(index, cell, number)
-                    raise
+                except (ValueError, KeyError):  # a missing value, or an error to be named
+                    lines_and_cells = zip(block, cells, strict=True)
+                    numbers[:, index] = [self._parse(index, cell, number) for (number, _), cell in lines_and_cells]
             blocks.append(numbers)
         return np.concatenate(blocks)
 
@@ -167,11 +238,15 @@ class _Rows:
         number, text = line
         if text.startswith("{"):
             raise DataError(f"{self.file}: line {number}: sparse row in a file of dense rows")
-        cells = split_cells(self._row(text), f"{self.file}: line {number}")
-        if len(cells) != len(self.parsers):
-            raise DataError(
-                f"{self.file}: line {number}: {len(cells)} cells, but the header declares {len(self.parsers)} columns"
-            )
+        where, row, n = f"{self.file}: line {number}", self._row(text), len(self.parsers)
+        cells = split_cells(row, where)
+        if len(cells) == n + 1 and not cells[-1]:
+            cells.pop()  # the line ends in a comma
+        if len(cells) != n:
+            weka = split_like_weka(row, where)
+            if len(weka) != n:
+                raise DataError(f"{where}: {len(cells)} cells, but the header declares {n} columns")
+            return weka
         return cells
 
     def _sparse(self, lines: Iterator[Line]) -> sp.csr_matrix:
@@ -198,7 +273,7 @@ class _Rows:
             try:
                 row[index] = self.parsers[index](cell)
             except (ValueError, KeyError):
-                self._parse(index, cell, number)
+                row[index] = self._parse(index, cell, number)
         if len(row) != len(pairs):
             raise DataError(f"{where}: the sparse row gives the same column twice")
         return row
@@ -208,14 +283,17 @@ class _Rows:
         self.weighted |= bare != text
         return bare
 
-    def _parse(self, index: int, cell: str, number: int) -> None:
-        """Raise the error for a cell that cannot be parsed."""
+    def _parse(self, index: int, cell: str, number: int) -> float:
+        """Return the number of a cell that needs a second look; NaN if it is missing."""
+        attribute = self.attributes[index]
+        if cell == "?" or (not cell and attribute.kind == "numeric"):
+            return float("nan")
         try:
-            self.parsers[index](cell)
+            return self.parsers[index](cell)
         except (ValueError, KeyError) as error:
-            attribute = self.attributes[index]
+            code = attribute.code_of_number(cell)
+            if code is not None:
+                return code
             where = f"{self.file}: line {number}, column {shown(attribute.name)}"
-            if cell == "?":
-                raise DataError(f"{where} is missing ('?'): replace or drop such values first") from error
             wanted = "a number" if attribute.kind == "numeric" else f"one of {listed(attribute.values)}"
             raise DataError(f"{where} holds {shown(cell)}, expected {wanted}") from error

@@ -1,4 +1,4 @@
-"""Conversion of ARFF columns to features and labels, for both Mulan and MEKA."""
+"""From ARFF files to a data set: the roles of columns, for Mulan, MEKA and any other ARFF."""
 
 from __future__ import annotations
 
@@ -6,52 +6,126 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from mlbench.data.dataset import Dataset, Split, make_split
-from mlbench.data.formats.arff import Arff, Attribute, read_arff
-from mlbench.data.formats.base import YES_NO, dense, dense_if_full, listed, shown
-from mlbench.errors import DataError
+from mlbench.data.formats.arff import Arff, read_arff
+from mlbench.data.formats.arff_features import Features
+from mlbench.data.formats.arff_labels import label_blocks
+from mlbench.data.formats.base import ReadOptions, listed, shown
+from mlbench.data.formats.columns import check_roles, one, select, split_of_rows
+from mlbench.data.formats.parts import PART_WORDS
+from mlbench.errors import DataError, UsageError
 
-_ZERO_ONE = ("0", "1")
-_MOST_CHANCE_VALUES = 9  # with so few values, all may differ by chance in a tiny file: not a row id
+TAKES = frozenset(
+    {"labels", "drop", "text", "groups", "split", "label_separator", "positive", "unknown", "one_hot", "encoding"}
+)
+"""The options that ARFF files take."""
+Statement = tuple[str, Sequence[str]]
+"""What says which columns are labels, for messages, and their names in the order of the file."""
 
 
-def read_arff_dataset(name: str, by_split: Mapping[str, Path], find_labels: Callable[[Arff], Sequence[int]]) -> Dataset:
+def read_arff_dataset(
+    name: str, by_split: Mapping[str, Path], stated: Callable[[Arff], Statement | None], options: ReadOptions
+) -> Dataset:
     """Read a data set from one ARFF file per split.
 
     Args:
         name: The name of the data set.
         by_split: The file of each split.
-        find_labels: Returns the indices of the label columns of a file.
+        stated: Returns what the files say of their label columns.
+        options: What they do not say.
 
     Raises:
-        DataError: The headers differ, a label is not 0 or 1, or a column holds text.
+        UsageError: It is not known which columns are labels, or what a label cell means.
+        DataError: The headers differ, two statements contradict each other, or a cell is no label or feature.
     """
-    files = [read_arff(file) for file in by_split.values()]
+    files = [read_arff(file, options.encoding) for file in by_split.values()]
     first = files[0]
     for other in files[1:]:
         _check_same_header(first, other)
-    labels = list(find_labels(first))
-    features = _Features(files, [j for j in range(len(first.attributes)) if j not in set(labels)])
-    names = [first.attributes[j].name for j in labels]
+    labels = _label_columns(first, stated(first), options)
+    texts, dropped = select(first.names, options.text), select(first.names, options.drop)
+    special = [one(first.names, column) for column in (options.groups, options.split) if column is not None]
+    check_roles(labels, texts, special, dropped)
+    if options.split is not None and len(files) > 1:
+        names = listed(file.file for file in files)
+        raise UsageError(f"--split {options.split}: the files ({names}) are splits already: leave it out")
+
+    notes: list[str] = []
+    place = {column: j for j, column in enumerate(first.names)}
+    label_names, Ys = label_blocks(files, [place[column] for column in labels], options, notes)
+    used = {*labels, *texts, *special, *dropped}
+    features = Features(files, [j for column, j in place.items() if column not in used])
+    groups = _groups(files, place[options.groups]) if options.groups is not None else [None] * len(files)
     splits: dict[str, Split] = {}
-    for part, file, X in zip(by_split, files, features.matrices, strict=True):
-        Y = _labels(file, labels)
-        splits[part] = make_split(
-            X, Y, where=f"{file.file} (rows from 0)", feature_names=features.names, label_names=names
+    for part, file, X, Y, keys in zip(by_split, files, features.matrices, Ys, groups, strict=True):
+        rows = make_split(
+            X,
+            Y,
+            keys,
+            texts=_texts(file, [place[column] for column in texts]) if texts else None,
+            where=f"{file.file} (rows from 0)",
+            feature_names=features.names,
+            label_names=label_names,
         )
-    notes = [*features.notes, *(f"{file.file}: row weights are ignored" for file in files if file.weighted)]
+        splits |= {part: rows} if options.split is None else _by_column(file, place[options.split], rows, options.fold)
+    if "train" not in splits:
+        raise DataError(f"{first.file}: no row has train in column {shown(str(options.split))}")
+    notes = [*notes, *features.notes, *(f"{file.file}: row weights are ignored" for file in files if file.weighted)]
     return Dataset(
         name=name,
         train=splits["train"],
         valid=splits.get("valid"),
         test=splits.get("test"),
-        label_names=tuple(names),
+        label_names=tuple(label_names),
         feature_names=tuple(features.names),
+        features=("raw",) if not texts else ("tfidf", "raw") if features.names else ("tfidf",),
         notes=tuple(notes),
     )
+
+
+def _label_columns(first: Arff, statement: Statement | None, options: ReadOptions) -> list[str]:
+    """Return the names of the label columns that the files or the user state."""
+    said = select(first.names, options.labels)
+    if statement is None:
+        if said:
+            return said
+        raise UsageError(
+            f"{first.file}: it is not known which columns are labels: name them with --labels, put a Mulan XML file "
+            "beside it, or write '-C n' into its @relation for the first n columns ('-C -n' for the last n)"
+        )
+    source, stated = statement
+    if said and set(said) != set(stated):
+        raise DataError(
+            f"{first.file}: {source} says that {len(stated)} columns are labels ({listed(stated, 3)}), but --labels "
+            f"names {len(said)} ({listed(said, 3)}): correct one of them"
+        )
+    return list(stated)
+
+
+def _groups(files: Sequence[Arff], j: int) -> list[NDArray[np.intp]]:
+    """Return the group of each row of each file as an integer, in the order in which groups occur."""
+    cells = [file.words(j) for file in files]
+    for file, words in zip(files, cells, strict=True):
+        if "" in words:
+            column = shown(file.attributes[j].name)
+            raise DataError(
+                f"{file.file}: row {words.index('')} (from 0), column {column} is missing: fill it in first"
+            )
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(word for words in cells for word in words))}
+    return [np.array([numbers[word] for word in words], dtype=np.intp) for words in cells]
+
+
+def _texts(file: Arff, columns: Sequence[int]) -> list[str]:
+    return ["\n".join(row) for row in zip(*(file.words(j) for j in columns), strict=True)]
+
+
+def _by_column(file: Arff, j: int, rows: Split, fold: int | None) -> dict[str, Split]:
+    """Split the rows of a file by the words, or the folds, in one of its columns."""
+    where = lambda row: f"{file.file}: row {row} (from 0)"  # noqa: E731
+    part_of_row = split_of_rows(file.words(j), fold, file.attributes[j].name, where)
+    return {part: rows.take(np.flatnonzero(part_of_row == part)) for part in PART_WORDS if part in part_of_row}
 
 
 def _check_same_header(first: Arff, other: Arff) -> None:
@@ -62,115 +136,3 @@ def _check_same_header(first: Arff, other: Arff) -> None:
         if (a.name, a.kind) != (b.name, b.kind):
             a_is, b_is = f"{shown(a.name)} ({a.kind})", f"{shown(b.name)} ({b.kind})"
             raise DataError(f"column {number} is {a_is} in {first.file}, but {b_is} in {other.file}")
-
-
-def _labels(file: Arff, labels: Sequence[int]) -> NDArray[np.float64]:
-    """Return the labels (n, k), converting nominal columns such as no/yes to 0 and 1."""
-    cells = file.cells[:, labels]
-    Y = dense(cells)
-    for k, j in enumerate(labels):
-        attribute = file.attributes[j]
-        if attribute.kind == "numeric" or attribute.values == _ZERO_ONE:
-            continue
-        words = _zero_one_words(attribute)
-        if words is None:
-            has = f"label {shown(attribute.name)} has the values {listed(attribute.values)}"
-            raise DataError(f"{file.file}: {has}: only 0 and 1 are supported, not multi-class targets")
-        Y[:, k] = np.asarray(words)[Y[:, k].astype(np.intp)]
-    return Y
-
-
-def _zero_one_words(attribute: Attribute) -> list[int] | None:
-    """Map each value to 0 or 1 if all of them are from one pair in ``YES_NO``, else return None."""
-    words = [value.lower() for value in attribute.values]
-    for pair in YES_NO:
-        if words and attribute.kind == "nominal" and set(words) <= set(pair):
-            return [pair.index(word) for word in words]
-    return None
-
-
-class _Features:
-    """Converts the feature columns of all files to one matrix per file.
-
-    Attributes:
-        names: The d feature names.
-        matrices: One matrix (n, d) per file, all dense or all sparse.
-        notes: One line per column that was dropped.
-    """
-
-    def __init__(self, files: Sequence[Arff], columns: Sequence[int]) -> None:
-        self.names: list[str] = []
-        self.notes: list[str] = []
-        self._sparse = all(sp.issparse(file.cells) for file in files)
-        if self._sparse:
-            self._cells = [sp.csc_matrix(file.cells) for file in files]
-        else:
-            self._cells = [dense(file.cells) for file in files]
-        self._files = files
-        self._blocks: list[list[object]] = [[] for _ in files]
-        unchanged: list[int] = []
-        for j in columns:
-            if all(f.attributes[j].kind == "numeric" or f.attributes[j].values == _ZERO_ONE for f in files):
-                unchanged.append(j)
-            else:
-                self._copy(unchanged)
-                unchanged = []
-                self._encode(j)
-        self._copy(unchanged)
-        self.matrices = self._joined()
-
-    def _copy(self, columns: list[int]) -> None:
-        """Copy columns that need no conversion."""
-        if columns:
-            self.names += [self._files[0].attributes[j].name for j in columns]
-            self._add([cells[:, columns] for cells in self._cells])
-
-    def _encode(self, j: int) -> None:
-        """Convert a nominal or string column to one 0/1 column or to one-hot columns, or drop it as a row id."""
-        attribute = self._files[0].attributes[j]
-        # Splits may list different values, so codes refer to all lists together.
-        values = list(dict.fromkeys(value for file in self._files for value in file.attributes[j].values))
-        codes = [self._codes(file, j, values) for file in range(len(self._files))]
-        may_be_id = attribute.kind == "string" or len(values) > _MOST_CHANCE_VALUES
-        if may_be_id and all(len(np.unique(c)) == len(c) for c in codes):
-            twice = sum(len(c) for c in codes) - len(np.unique(np.concatenate(codes)))
-            in_two = f"; {twice} of its values occur in more than one split" if twice else ""
-            self.notes.append(f"column {shown(attribute.name)} dropped: a row id, as all values differ{in_two}")
-        elif attribute.kind == "string":
-            raise DataError(
-                f"{self._files[0].file}: column {shown(attribute.name)} holds text: convert it to numbers or remove it"
-            )
-        elif len(values) == 2:
-            one = _which_is_one(values)
-            self.names.append(attribute.name if set(values) == set(_ZERO_ONE) else f"{attribute.name}={values[one]}")
-            self._add([(c == one)[:, None] for c in codes])
-        else:
-            self.names += [f"{attribute.name}={value}" for value in values]
-            self._add([c[:, None] == np.arange(len(values)) for c in codes])
-
-    def _codes(self, file: int, j: int, values: list[str]) -> NDArray[np.intp]:
-        column = self._cells[file][:, [j]]
-        own = dense(column)[:, 0].astype(np.intp)
-        place = {value: code for code, value in enumerate(values)}
-        return np.array([place[value] for value in self._files[file].attributes[j].values], dtype=np.intp)[own]
-
-    def _add(self, blocks: Sequence[object]) -> None:
-        for target, block in zip(self._blocks, blocks, strict=True):
-            target.append(block)
-
-    def _joined(self) -> Sequence[object]:
-        if not self.names:
-            return [np.empty((file.cells.shape[0], 0)) for file in self._files]
-        if not self._sparse:
-            with np.errstate(over="ignore"):  # make_split refuses values too large for float32
-                return [np.hstack(blocks, dtype=np.float32) for blocks in self._blocks]  # type: ignore[arg-type]
-        joined = [
-            sp.hstack([sp.csr_matrix(b, dtype=np.float64) for b in blocks], format="csr") for blocks in self._blocks
-        ]
-        return dense_if_full(joined)
-
-
-def _which_is_one(values: Sequence[str]) -> int:
-    """Return the index of the value that means 1: the yes of a yes/no pair, else the one listed last."""
-    words = [value.lower() for value in values]
-    return next((words.index(pair[1]) for pair in YES_NO if set(words) == set(pair)), 1)

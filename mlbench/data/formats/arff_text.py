@@ -17,6 +17,7 @@ _QUOTED = r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\""""
 _VALUE = rf"""(?:(?:{_QUOTED})\s*+|((?:[^,'"\\]|\\.)*+))(,|\Z)"""
 _CELL = re.compile(rf"()\s*+{_VALUE}")
 _PAIR = re.compile(rf"\s*+(\d+)\s++{_VALUE}")
+_WEKA = re.compile(rf"""(?:{_QUOTED}|((?:[^\s,'"\\]|\\.)++))\s*+(?:,\s*+)?""")
 _NAME = re.compile(rf"\s*(?:{_QUOTED}|((?:[^\s{{'\"\\]|\\.)(?:[^\s{{\\]|\\.)*))\s*(.*)")
 # Possessive quantifiers (`*+`) keep matching linear on long lines of spaces or quotes.
 # A "%" starts a comment only where a value could start, so an unquoted 50% is a value.
@@ -24,13 +25,13 @@ _COMMENT = re.compile(rf"""((?:[^'"\\%]|\\.|{_QUOTED}|(?<=[^\s,])%)*)(?<![^\s,])
 _SPECIAL = re.compile(r"""['"\\%]""")
 
 
-def lines_of(path: Path) -> Iterator[Line]:
+def lines_of(path: Path, encoding: str | None = None) -> Iterator[Line]:
     """Yield the lines that are neither blank nor comments, stripped.
 
     Raises:
         DataError: The file is packed and broken, or a pointer to the data.
     """
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_text(path, encoding).split("\n"), start=1):
         line = line.strip()
         if line and line[0] != "%":
             yield number, without_comment(line).rstrip()
@@ -79,6 +80,24 @@ def split_cells(text: str, where: str) -> list[str]:
     if not _SPECIAL.search(text):
         return [cell.strip() for cell in text.split(",")]
     return [value for _, value in _scan(_CELL, text, where)]
+
+
+def split_like_weka(text: str, where: str) -> list[str]:
+    """Split a dense row at commas, tabs and spaces, as Weka does; values with spaces are quoted.
+
+    Raises:
+        DataError: A quote is not closed.
+    """
+    cells, position = [], 0
+    text = text.strip()
+    while position < len(text):
+        match = _WEKA.match(text, position)
+        if not match:
+            raise DataError(f"{where}: expected a value with closed quotes, found {shown(text[position:].strip())}")
+        single, double, bare = match.groups()
+        cells.append(unescape(next(value for value in (single, double, bare) if value is not None)))
+        position = match.end()
+    return cells
 
 
 def split_pairs(text: str, where: str) -> list[tuple[int, str]]:

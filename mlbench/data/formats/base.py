@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -173,6 +173,14 @@ def read_bytes(path: Path) -> bytes:
                 raise DataError(f"{path.name}: corrupt or incomplete {suffix} file: download it again") from error
     check_not_pointer(path, raw)
     return raw
+
+
+def open_packed(path: Path) -> IO[bytes]:
+    """Open a file, plain or packed, for reading."""
+    openers: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+    opener: Callable[[Path], Any] = openers.get(path.suffix.lower(), lambda plain: plain.open("rb"))
+    found: IO[bytes] = opener(path)
+    return found
 
 
 def check_not_pointer(path: Path, start: bytes) -> None:

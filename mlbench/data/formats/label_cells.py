@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,34 +18,60 @@ SEPARATORS = ("|", ";", ",", " ")
 """What usually separates the labels in one cell."""
 OFTEN = 0.5
 """The share of a column's joined cells whose parts must occur in others, to take them for several labels."""
+FEWEST_REPEATED = 3
+"""A column is taken for labels that exclude each other if so many of its values occur repeatedly."""
+_LARGEST = 2**53
+"""Whole numbers up to here are exact in float64."""
 Named = tuple[list[str], NDArray[np.float64]]
-"""Label names and labels (n, k)."""
+"""Label names and labels (n, k), NaN where they are unknown."""
 
 
 def split_cells(column: str, cells: Sequence[str], separator: str) -> Named:
     """Return one label for each distinct part of the cells; an empty cell is a row without labels."""
-    return _from_lists(column, [[part.strip() for part in cell.split(separator)] for cell in cells])
+    return from_lists(column, [[part.strip() for part in cell.split(separator)] for cell in cells])
 
 
-def json_cells(column: str, cells: Sequence[str]) -> Named | None:
-    """Return the labels of cells that are all JSON lists of texts, or None if they are not."""
-    lists = []
+def list_cells(column: str, cells: Sequence[Any]) -> Named | None:
+    """Return the labels of cells that are lists, or lists written as text, or None if they are not.
+
+    Args:
+        column: The column.
+        cells: Lists, JSON or Python lists as text, and None or empty text for rows without labels.
+    """
+    lists: list[list[Any]] = []
     for cell in cells:
-        if not cell.strip().startswith("["):
+        found = _list_of(cell)
+        if found is None or not all(isinstance(label, str | int) and not isinstance(label, bool) for label in found):
             return None
+        lists.append(found)
+    if not any((isinstance(cell, str) and cell.strip()) or isinstance(cell, list) for cell in cells):
+        return None
+    return from_lists(column, [[str(label) for label in row] for row in lists])
+
+
+def _list_of(cell: Any) -> list[Any] | None:
+    if cell is None or isinstance(cell, list):
+        return cell or []
+    if not isinstance(cell, str):
+        return None
+    text = cell.strip()
+    if not text:
+        return []
+    if not (text.startswith("[") and text.endswith("]")):
+        return None
+    for parse in (json.loads, ast.literal_eval):
         try:
-            found = json.loads(cell)
-        except ValueError:
-            return None
-        if not all(isinstance(label, str | int) and not isinstance(label, bool) for label in found):
-            return None
-        lists.append([str(label) for label in found])
-    return _from_lists(column, lists) if lists else None
+            found = parse(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return found if isinstance(found, list) else None
+    return None
 
 
-def _from_lists(column: str, rows: Iterable[Sequence[str]]) -> Named:
+def from_lists(column: str, rows: Iterable[Sequence[str]]) -> Named:
+    """Return one label for each distinct text of all rows; an empty text is none."""
     kept = [list(dict.fromkeys(label for label in row if label)) for row in rows]
-    names = sorted({label for row in kept for label in row})
+    names = sorted({label for row in kept for label in row}, key=_by_number)
     if not names:
         raise DataError(f"column {shown(column)} holds no label in any row")
     place = {name: code for code, name in enumerate(names)}
@@ -53,40 +81,117 @@ def _from_lists(column: str, rows: Iterable[Sequence[str]]) -> Named:
     return names, Y
 
 
-def word_cells(where: str, column: str, cells: Sequence[str], options: ReadOptions) -> Named:
+def number_cells(
+    where: str, column: str, numbers: NDArray[np.float64], options: ReadOptions, notes: list[str], *, only: bool = False
+) -> Named:
+    """Return the labels of a column of numbers: one for 0 and 1, or for -1 and 1, else one for each value.
+
+    Args:
+        where: The file, for messages.
+        column: The column.
+        numbers: Its cells (n,), NaN where the label is unknown.
+        options: Which value is 1, and whether each value is a label.
+        notes: What was found out is appended.
+        only: Whether the column is all that says what the labels are.
+
+    Raises:
+        UsageError: It is not said what the numbers mean.
+        DataError: They are no labels.
+    """
+    values = np.unique(numbers[~np.isnan(numbers)])
+    if not options.positive and set(values.tolist()) <= {0, 1}:
+        return [column], numbers[:, None]
+    if not options.positive and set(values.tolist()) <= {-1, 1}:
+        notes.append(f"label {shown(column)}: -1 is read as 0")
+        return [column], np.where(numbers == -1, 0, numbers)[:, None]
+    if set(values.tolist()) == {-1, 0, 1} and not options.one_hot:
+        raise UsageError(
+            f"{where}: label {shown(column)} holds -1 beside 0 and 1: if -1 means that the label is unknown, give "
+            "--unknown -1; if each value is a label of its own, give --one-hot"
+        )
+    whole = (values == np.round(values)).all() and np.abs(values).max(initial=0) <= _LARGEST
+    if not whole or len(values) == np.sum(~np.isnan(numbers)) > 2:
+        row = int(np.flatnonzero(~np.isin(numbers, (0, 1)) & ~np.isnan(numbers))[0])
+        raise DataError(
+            f"{where}: labels must be 0 or 1: row {row} (from 0), column {shown(column)} holds {numbers[row]:g}"
+        )
+    cells = np.array(["" if np.isnan(number) else f"{number:.0f}" for number in numbers])
+    return word_cells(where, column, cells.tolist(), options, notes, only=only)
+
+
+def word_cells(
+    where: str,
+    column: str,
+    cells: Sequence[str],
+    options: ReadOptions,
+    notes: list[str] | None = None,
+    *,
+    only: bool = False,
+) -> Named:
     """Return the labels of a column of words: one label for two words, else one for each word.
 
     Args:
         where: The file, for messages.
         column: The column.
-        cells: Its cells.
+        cells: Its cells; an empty one is unknown.
         options: Which word is 1, and whether each text is a label.
+        notes: What was found out is appended.
+        only: Whether the column is all that says what the labels are: then several values that occur repeatedly are
+            labels that exclude each other.
 
     Raises:
         UsageError: It is not said what the words mean.
         DataError: Every row has another text.
     """
-    values = sorted(set(cells))
+    known = np.array([bool(cell) for cell in cells], dtype=bool)
+    counts = Counter(cell for cell in cells if cell)
+    values = sorted(counts, key=_by_number)
     words = sorted({value.strip().lower() for value in values})
-    known = [pair for pair in YES_NO if set(words) <= set(pair)]
+    pairs = [pair for pair in YES_NO if set(words) <= set(pair)]
     positive = _positive(column, words, options.positive)
-    if positive is None and known and len(words) <= 2:
-        positive = known[0][1]
+    if positive is None and pairs and not options.one_hot:
+        positive = pairs[0][1]
     if positive is not None:
-        return [column], np.array([[cell.strip().lower() == positive] for cell in cells], dtype=np.float64)
-    if len(words) == 2 and not options.one_hot:
+        ones = np.array([[cell.strip().lower() == positive] for cell in cells], dtype=np.float64)
+        if notes is not None and set(words) - {"0", "1"}:
+            notes.append(f"label {shown(column)}: {_said(values, positive)} is 1")
+        return [column], np.where(known[:, None], ones, np.nan)
+    if len(words) <= 2 and not options.one_hot:
+        has = f"two words, {listed(values)}, and" if len(words) == 2 else f"the word {listed(values)} alone, and"
         raise UsageError(
-            f"{where}: label {shown(column)} has two words, {listed(values)}, and it is not known which one is 1: "
-            f"say so with --positive, such as --positive {column}={values[-1]}"
+            f"{where}: label {shown(column)} has {has} it is not known which one is 1: "
+            f"say so with --positive, such as --positive {shown(f'{column}={values[-1]}')}"
+            if values
+            else f"{where}: label {shown(column)} is empty"
         )
+    if len(values) == known.sum():
+        raise DataError(f"{where}: label {shown(column)} has a different value in every row, so it is not a label")
     if not options.one_hot:
         check_single(where, column, values)
-    if len(values) == len(cells):
-        raise DataError(f"{where}: label {shown(column)} has a different value in every row, so it is not a label")
+        if not only or sum(count > 1 for count in counts.values()) < FEWEST_REPEATED:
+            raise UsageError(
+                f"{where}: label {shown(column)} has {len(values)} different values ({listed(values, 4)}): give "
+                "--one-hot if each of them is a label of its own"
+            )
+        if notes is not None:
+            notes.append(f"column {shown(column)}: its {len(values)} values are labels that exclude each other")
     place = {value: code for code, value in enumerate(values)}
     Y = np.zeros((len(cells), len(values)))
-    Y[np.arange(len(cells)), [place[cell] for cell in cells]] = 1
+    rows = np.flatnonzero(known).tolist()
+    Y[rows, [place[cells[row]] for row in rows]] = 1
+    Y[~known] = np.nan
     return [f"{column}={value}" for value in values], Y
+
+
+def _by_number(value: str) -> tuple[float, str]:
+    try:
+        return float(value), value
+    except ValueError:
+        return np.inf, value
+
+
+def _said(values: Sequence[str], positive: str) -> str:
+    return next(value for value in values if value.strip().lower() == positive)
 
 
 def check_single(where: str, column: str, values: Sequence[str]) -> None:

@@ -1,4 +1,7 @@
-"""MEKA: one ARFF file whose relation name tells which columns are labels (https://waikato.github.io/meka/)."""
+"""MEKA: ARFF files whose relation name tells which columns are labels (https://waikato.github.io/meka/).
+
+Any other ARFF file is read here, too: with ``--labels``, with KEEL's ``@outputs``, or with a hierarchical column.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats.arff import SUFFIXES, Arff
-from mlbench.data.formats.arff_dataset import read_arff_dataset
+from mlbench.data.formats.arff_dataset import TAKES, Statement, read_arff_dataset
 from mlbench.data.formats.arff_text import LABEL_COUNT
 from mlbench.data.formats.base import Format, ReadOptions, files_in, has_suffix
 from mlbench.data.formats.parts import parts_in
@@ -24,25 +27,28 @@ def find(path: Path, options: ReadOptions) -> dict[str, Path]:
 
 
 def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset:
-    return read_arff_dataset(name, parts, _columns)
+    return read_arff_dataset(name, parts, _stated, options)
 
 
-def _columns(arff: Arff) -> range:
-    """Return the first n columns for ``-C n``, and the last n for ``-C -n``."""
+def _stated(arff: Arff) -> Statement | None:
+    """Return the first n columns for ``-C n``, the last n for ``-C -n``, and what else names labels in a header."""
+    if arff.outputs:
+        return "its @outputs", [name for name in arff.names if name in arff.outputs]
     match = LABEL_COUNT.search(arff.relation)
     if not match:
-        advice = "put the Mulan XML file beside it, or add '-C n' to its @relation as MEKA does"
-        raise DataError(f"{arff.file}: it is not known which columns are labels: {advice}")
+        nodes = [attribute.name for attribute in arff.attributes if attribute.kind == "hierarchical"]
+        return ("its hierarchical column", nodes) if nodes else None
     count, columns = int(match[1]), len(arff.attributes)
     if not 0 < abs(count) < columns:
         raise DataError(f"{arff.file}: -C {count} in @relation, but the number of columns is {columns}")
-    return range(count) if count > 0 else range(columns + count, columns)
+    return f"-C {count} in its @relation", arff.names[:count] if count > 0 else arff.names[count:]
 
 
 FORMAT = Format(
-    name="MEKA",
-    describe="NAME.arff or NAME.arff.bz2, with '-C n' in its relation name",
+    name="ARFF",
+    describe="NAME.arff with '-C n' in its relation name, or with --labels COLUMNS; KEEL's NAME.dat",
     recognises=_recognises,
     find=find,
     read=_read,
+    takes=TAKES,
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlbench.data.dataset import Dataset
 from mlbench.data.formats.arff import SUFFIXES, Arff
-from mlbench.data.formats.arff_dataset import read_arff_dataset
+from mlbench.data.formats.arff_dataset import TAKES, read_arff_dataset
 from mlbench.data.formats.arff_text import LABEL_COUNT, unescape
 from mlbench.data.formats.base import (
     Format,
@@ -37,7 +37,7 @@ def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset
     expected = f"XML files, none of them {family_of(bare_stem(train))}.xml"
     xml = _xml_beside(train) or one_of(xmls, train.parent, expected)
     names = _label_names(xml)
-    return read_arff_dataset(name, parts, lambda arff: _columns(arff, names, xml.name))
+    return read_arff_dataset(name, parts, lambda arff: (xml.name, _columns(arff, names, xml.name)), options)
 
 
 def _xml_beside(arff: Path) -> Path | None:
@@ -71,7 +71,7 @@ def _label_names(xml: Path) -> list[str]:
     return found
 
 
-def _columns(arff: Arff, names: list[str], xml: str) -> list[int]:
+def _columns(arff: Arff, names: list[str], xml: str) -> list[str]:
     """Return the label columns in the order of the ARFF header, whatever the order of the XML."""
     # Mulan's own XML files keep the backslashes that ARFF puts before quotes; others do not.
     place = {attribute.name: j for j, attribute in enumerate(arff.attributes)}
@@ -85,7 +85,8 @@ def _columns(arff: Arff, names: list[str], xml: str) -> list[int]:
     if missing:
         count = f"{len(missing)} of {len(names)} labels of {xml} are not columns of {arff.file}"
         raise DataError(f"{count}, the first is {shown(missing[0])}: do the two files belong together? {_hint(arff)}")
-    return sorted({place[name] if name in place else place[unescape(name)] for name in names})
+    found = {name if name in place else unescape(name) for name in names}
+    return [name for name in arff.names if name in found]
 
 
 def _hint(arff: Arff) -> str:
@@ -98,4 +99,5 @@ FORMAT = Format(
     recognises=_recognises,
     find=find,
     read=_read,
+    takes=TAKES,
 )

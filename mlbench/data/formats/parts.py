@@ -71,7 +71,7 @@ def assigned(files: Sequence[Path], folder: Path, what: str, fold: int | None = 
         }
     if len({family_of(stem) for stem in stems.values()}) != 1:
         names = listed(file.name for file in stems)
-        raise DataError(f"{folder}: {len(stems)} {what} of different data sets ({names}): give the path of one")
+        raise DataError(f"{folder}: several data sets in one folder ({what}: {names}): give the path of one")
     by_part: dict[str, Path] = {}
     for file, stem in stems.items():
         part = part_of(stem) or "all"
