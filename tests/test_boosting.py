@@ -60,6 +60,134 @@ def test_first_split_gains_of_sparse_rows_are_of_what_is_stored(n):
             assert found[feature, label] == pytest.approx(gain(X[seen, feature], Y[seen, label], 0.0))
 
 
+def best_gain(x, y):
+    """Of all splits of rows by a threshold, with what is missing on either side."""
+    values = np.unique(x[~np.isnan(x)])
+    filled = [np.where(np.isnan(x), other, x) for other in (-np.inf, np.inf)]
+    return max((gain(f, y, value) for f in filled for value in values), default=0.0)
+
+
+@pytest.mark.parametrize("n", [300, 240])
+def test_first_split_gains_leave_missing_values_to_either_side_and_unknown_labels_out(n):
+    """Of few distinct values every split is looked at, missing values left, right, and by themselves."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 9, (300, boosting.FEATURES_AT_ONCE + 3)).astype(np.float32)
+    X[rng.random(X.shape) < np.linspace(0, 1, X.shape[1])] = np.nan
+    X[:, -1] = np.nan
+    Y = (rng.random((300, 4)) < [0.05, 0.4, 0.9, 0.5]).astype(np.int8)
+    Y[:, 3] = np.isnan(X[:, 200]) | (X[:, 200] < 3)
+    X[:, 1] = np.where(np.isnan(X[:, 200]), np.nan, 2)
+    Y[rng.random(Y.shape) < [0.0, 0.3, 0.6, 0.2]] = -1
+    found = first_split_gains(X, Y, n)
+    for feature in (0, 1, 100, 200, boosting.FEATURES_AT_ONCE + 1, boosting.FEATURES_AT_ONCE + 2):
+        for label in range(4):
+            seen = np.where(np.arange(300) < n, Y[:, label] >= 0, Y[:, label] == 1)
+            best = best_gain(X[seen, feature], Y[seen, label])
+            assert found[feature, label] == pytest.approx(best), (feature, label)
+    assert (found[-1] == 0).all()
+    assert found[200, 3] > 3 * np.median(found[:, 3])
+
+
+@pytest.mark.parametrize("n", [100, 80])
+def test_first_split_gains_of_sparse_rows_with_missing_values_and_unknown_labels(n):
+    """Splits are between stored and not, and between missing and not, in the rows in which the label is known."""
+    rng = np.random.default_rng(0)
+    X = (rng.random((100, 5)) < [0.1, 0.5, 0.9, 1.0, 0.0]) * rng.uniform(1, 2, (100, 5))
+    X[rng.random(X.shape) < [0.3, 0.0, 0.2, 0.4, 0.0]] = np.nan
+    Y = np.where(rng.random((100, 2)) < [0.3, 0.0], -1, rng.random((100, 2)) < 0.3)
+    found = first_split_gains(sp.csr_matrix(X), Y, n)
+    for feature in range(5):
+        for label in range(2):
+            seen = np.where(np.arange(100) < n, Y[:, label] >= 0, Y[:, label] == 1)
+            splits = [(X[:, feature] != 0) + 0.0, np.isnan(X[:, feature]) + 0.0]
+            best = max(gain(x[seen], Y[seen, label], 0.5) for x in splits)
+            assert found[feature, label] == pytest.approx(best)
+
+
+def masked(split, share, seed=1):
+    """A share of the labels unknown, and anything where they are."""
+    known = np.random.default_rng(seed).random(split.Y.shape) >= share
+    return Split.unchecked(X=split.X, Y=np.where(known, split.Y, 1 - split.Y), known=known)
+
+
+def test_a_part_sees_the_rows_in_which_its_labels_are_known(monkeypatch):
+    """Labels that are known in the same rows share parts; a label that is known in all has all of them."""
+    monkeypatch.setattr(boosting, "PARTS_AT_LEAST", 1)
+    train = masked(rows(k=12), [0.5] * 6 + [0.0] * 6)
+    train.known[:, 1] = train.known[:, 0]
+    train.known[:, 5] = False
+    found = plan(train, FitContext(seed=0), screen_sparse=False)
+    assert sorted(label for part in found.parts for label in part.labels.tolist()) == [*range(5), *range(6, 12)]
+    for part in found.parts:
+        for label in part.labels:
+            rows_of = np.flatnonzero(train.known[:, label])
+            np.testing.assert_array_equal(rows_of, np.arange(200) if part.rows is None else part.rows)
+        assert part.weight is None
+        assert not part.chosen
+    assert [part.labels.tolist() for part in found.parts] == [[0, 1], [2], [3], [4], [*range(6, 12)]]
+    assert found.share[5] == 0
+    np.testing.assert_allclose(found.share[0], train.Y[train.known[:, 0], 0].mean())
+
+
+def test_many_sets_of_known_rows_get_less_each(monkeypatch):
+    """Labels that are known in more sets of rows than fit into memory see samples of rows."""
+    train = masked(rows(1000, k=8), 0.3)
+    monkeypatch.setattr(boosting, "MAX_CELLS", 1000 * 6 * 4)
+    monkeypatch.setattr(boosting, "MIN_ROWS", 50)
+    parts = plan(train, FitContext(seed=0), screen_sparse=False).parts
+    assert [part.labels.tolist() for part in parts] == [[label] for label in range(8)]
+    assert {len(part.rows) for part in parts} == {500}
+    assert all(train.known[part.rows, label].all() for label, part in enumerate(parts))
+
+
+def test_valid_without_a_known_positive_stops_nothing():
+    """Nothing can be told of the rounds then: there are as many as without valid."""
+    valid = Split.unchecked(X=rows().X, Y=rows().Y, known=rows().Y == 0)
+    assert max(step for step, _ in boosting.steps(FitContext(seed=0, valid=valid))) == boosting.ROUNDS_WITHOUT_VALID
+
+
+def test_of_many_rows_only_known_ones_are_drawn(monkeypatch):
+    """A label with few known rows keeps them all, one with many keeps its positives and a weighted sample."""
+    monkeypatch.setattr(boosting, "MAX_ROWS", 100)
+    train = masked(rows(1000, k=2), [0.95, 0.4])
+    few, many = plan(train, FitContext(seed=0), screen_sparse=False).parts
+    np.testing.assert_array_equal(few.rows, np.flatnonzero(train.known[:, 0]))
+    assert few.weight is None
+    assert not few.chosen
+    assert many.chosen
+    assert len(many.rows) == 100
+    assert train.known[many.rows, 1].all()
+    assert many.weight.sum() == pytest.approx(train.known[:, 1].sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("n", [200, 1000])
+def test_features_are_chosen_by_the_rows_in_which_a_label_is_known(monkeypatch, n):
+    """What unknown cells would say does not count; the feature that known ones depend on is found."""
+    monkeypatch.setattr(boosting, "MAX_FEATURES", 2)
+    monkeypatch.setattr(boosting, "MAX_ROWS", 500)
+    monkeypatch.setattr(boosting, "MIN_ROWS", 50)
+    train = rows(n, d=40, k=3)
+    train.Y[:] = train.X[:, 10:13] > 0.5
+    known = train.X[:, 20:23] > 0
+    for form in (np.asarray, lambda X: sp.csr_matrix(np.maximum(X, 0))):
+        split = Split.unchecked(X=form(train.X), Y=np.where(known, train.Y, 0), known=known)
+        for label, part in enumerate(plan(split, FitContext(seed=0), screen_sparse=True).parts):
+            assert 10 + label in part.features
+            assert 20 + label not in part.features
+
+
+def test_losses_of_unknown_labels_are_left_out():
+    """A label's mean is of the cells that are known; of none it is 0."""
+    rng = np.random.default_rng(0)
+    Y, p = (rng.random((50, 3)) < 0.4).astype(np.int8), rng.uniform(0.1, 0.9, (50, 3)).astype(np.float32)
+    Y[rng.random(Y.shape) < 0.3], Y[:, 2] = -1, -1
+    found = boosting._log_losses(Y, p)
+    for label in (0, 1):
+        there = Y[:, label] >= 0
+        assert found[label] == pytest.approx(log_loss(Y[there, label], p[there, label].astype(float)), rel=1e-5)
+    assert found[2] == 0
+
+
 @pytest.mark.parametrize("k", [1, 3, 8, 40, 200])
 def test_parts_hold_every_live_label_once(k):
     """However many labels: each that is not constant in one part, and enough parts for eight threads."""

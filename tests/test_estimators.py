@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from helpers import random_split
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
@@ -25,6 +25,7 @@ from mlbench.evaluation.scores import score_rows
 from mlbench.metrics import roc_auc
 from mlbench.plugins.estimators import _with_constant_labels, estimator_scores, varying_labels
 from mlbench.plugins.specs import FitContext, ModelSpec
+from mlbench.testing import check_model
 
 ESTIMATORS = {
     "predict_proba, an array": lambda: OneVsRestClassifier(LogisticRegression()),
@@ -212,3 +213,33 @@ def test_from_estimator_hands_on_params_and_context() -> None:
 
     assert seen == {"alpha": 7.0, "seed": 3, "threads": 2}
     assert (spec.defaults, spec.accepts, spec.citation) == ({"alpha": 1.0}, frozenset({"sparse"}), "c")
+
+
+def test_an_estimator_that_takes_missing_values() -> None:
+    """Missing values reach an estimator whose author says that it takes them, and each check of models passes."""
+    spec = ModelSpec.from_estimator(
+        name="m",
+        summary="s",
+        estimator=lambda params, context: MultiOutputClassifier(
+            HistGradientBoostingClassifier(max_iter=40, random_state=context.seed, early_stopping=False)
+        ),
+        accepts={"dense", "missing"},
+    )
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 3)).astype(np.float32)
+    X[rng.random(X.shape) < 0.3] = np.nan
+    Y = np.column_stack([np.isnan(X[:, 0]), X[:, 1] > 0, np.isnan(X[:, 2])])
+    scores = spec.fit(Split(X=X, Y=Y), {}, FitContext(seed=0))(X)
+
+    assert (roc_auc(Y.astype(np.uint8), scores, None) > 0.99).all()
+    results = {result.name: result for result in check_model(spec)}
+    assert results["check_missing_values"].status == "passed"
+    assert [result.name for result in results.values() if result.status == "failed"] == []
+
+
+def test_an_estimator_cannot_accept_unknown_labels() -> None:
+    """An estimator would take unknown labels for 0 without a word; whoever says that it does not is told."""
+    with pytest.raises(PluginError, match="cannot be told which labels are unknown"):
+        ModelSpec.from_estimator(
+            name="m", summary="s", estimator=lambda params, context: Ridge(), accepts={"dense", "unknown"}
+        )

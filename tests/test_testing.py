@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlbench import ModelSpec, TrialPruned
+from mlbench import ModelSpec, Split, TrialPruned
 from mlbench.testing import MODEL_CHECKS, RandomTrial, check_model
 
 Scores = np.ndarray
@@ -98,6 +98,89 @@ def test_a_mistake_fails_its_check(fit: Any, check: str) -> None:
     assert result.status == "failed"
     assert result.exception is not None
     assert result.reason
+
+
+def _masked(train: Any, params: Any, context: Any) -> Callable[[Any], Scores]:
+    """Centroids of the rows in which a label is known, and of the values that are known."""
+    known = np.ones(train.Y.shape, dtype=bool) if train.known is None else train.known
+    X = np.asarray(train.X, dtype=np.float64)
+    there = ~np.isnan(X)
+    n = np.maximum(there.sum(axis=0), 1)
+    centre = np.where(there, X, 0).sum(axis=0) / n
+    spread = np.sqrt((np.where(there, X - centre, 0) ** 2).sum(axis=0) / n)
+    scale = np.where(spread > 1e-30, spread, np.inf)
+    scaled = np.where(there, (X - centre) / scale, 0)
+    Y = np.where(known, train.Y, 0)
+    share = Y.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    weight = scaled.T @ np.where(known, Y - share, 0) / np.maximum(known.sum(axis=0), 1)
+    constant = (share == 0) | (share == 1)
+
+    def score(X: Any) -> Scores:
+        margins = np.nan_to_num(np.clip((np.asarray(X, dtype=np.float64) - centre) / scale, -50, 50)) @ weight
+        return np.where(constant, np.where(share > 0, 1e6, -1e6), margins)
+
+    return score
+
+
+def _reads_unknown(train: Any, params: Any, context: Any) -> Callable[[Any], Scores]:
+    return _centroids(train, params, context)
+
+
+def _takes_unknown_for_0(train: Any, params: Any, context: Any) -> Callable[[Any], Scores]:
+    return _centroids(Split(X=train.X, Y=train.Y if train.known is None else train.Y & train.known), params, context)
+
+
+def _needs_a_known_label(train: Any, params: Any, context: Any) -> Callable[[Any], Scores]:
+    if train.known is not None and not train.known.any(axis=0).all():
+        raise ZeroDivisionError
+    return _masked(train, params, context)
+
+
+def _only_complete_rows(train: Any, params: Any, context: Any) -> Callable[[Any], Scores]:
+    complete = ~np.isnan(train.X).any(axis=1)
+    share = train.Y.mean(axis=0)
+    if complete.sum() < 300:
+        return lambda X: np.tile(share, (X.shape[0], 1))
+    return _masked(train.take(complete), params, context)
+
+
+INCOMPLETE = {
+    "check_unknown_labels_are_not_looked_at": _reads_unknown,
+    "check_learns_from_known_labels": _takes_unknown_for_0,
+    "check_no_label_is_known": _needs_a_known_label,
+    "check_missing_values": _only_complete_rows,
+}
+
+
+def test_a_model_that_takes_incomplete_data_passes() -> None:
+    """Checks of unknown labels and missing values run where a model accepts them, and are skipped elsewhere."""
+    statuses = _statuses(_spec(_masked, accepts={"dense", "unknown", "missing"}))
+    assert {statuses[name] for name in INCOMPLETE} == {"passed"}
+    assert "failed" not in statuses.values()
+
+    assert {_statuses(_spec())[name] for name in INCOMPLETE} == {"skipped"}
+
+
+@pytest.mark.parametrize("check", INCOMPLETE)
+def test_a_mistake_with_incomplete_data_fails_its_check(check: str) -> None:
+    """Each mistake fails the check that is about it."""
+    statuses = _statuses(_spec(INCOMPLETE[check], accepts={"dense", "unknown", "missing"}))
+
+    assert statuses[check] == "failed"
+
+
+@pytest.mark.parametrize("fill", [np.nan, 1e30])
+def test_values_that_spread_fail_the_check_of_missing_values(fill: float) -> None:
+    """Scores that a missing value makes NaN, or drowns, are found."""
+
+    def fit(train: Any, params: Any, context: Any) -> Callable[[Any], Scores]:
+        def there(X: Any) -> Any:
+            return np.where(np.isnan(X), fill, X)
+
+        score = _centroids(Split.unchecked(X=there(train.X), Y=train.Y), params, context)
+        return lambda X: score(there(X))
+
+    assert _statuses(_spec(fit, accepts={"dense", "missing"}))["check_missing_values"] == "failed"
 
 
 def test_defaults_outside_of_the_search_space_fail() -> None:

@@ -9,19 +9,22 @@ import numpy as np
 
 from mlbench.data.cache import JobData
 from mlbench.data.dataset import Matrix, Split, is_sparse
-from mlbench.data.missing import filled, medians
+from mlbench.data.missing import columns_without_values, filled, medians
 
 
 def as_accepted(data: JobData, accepts: Collection[str]) -> JobData:
     """Convert features to dense or sparse, and fill missing values with the medians of train, where need be.
 
+    A feature of which train has no value is 0 for all: libraries that take missing values fail on it, or ignore it.
+
     Args:
         data: The rows of a job.
         accepts: Some of ``"dense"``, ``"sparse"`` and ``"missing"``.
     """
-    if len(data.missing) and "missing" not in accepts:
-        values = medians(data.train.X, data.missing)
-        data = _converted(data, lambda X: filled(X, data.missing, values))
+    columns = data.missing if "missing" not in accepts else columns_without_values(data.train.X, data.missing)
+    if len(columns):
+        values = medians(data.train.X, columns)
+        data = _converted(data, lambda X: filled(X, columns, values))
     if ("sparse" if is_sparse(data.X_test) else "dense") in accepts:
         return data
     return _converted(data, _other_form)

@@ -20,6 +20,20 @@ def columns_with_missing(X: Matrix) -> NDArray[np.intp]:
     return np.flatnonzero(found)
 
 
+def columns_without_values(X: Matrix, columns: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return those of the ``columns`` of X (n, d) in which every value is missing."""
+    if not len(columns):
+        return columns
+    if is_sparse(X):
+        missing = np.bincount(X.indices[np.isnan(X.data)], minlength=X.shape[1])[columns]
+    else:
+        missing = np.zeros(len(columns), dtype=np.intp)
+        for rows in blocks(X.shape[0]):
+            missing += np.isnan(X[rows][:, columns]).sum(axis=0)
+    without: NDArray[np.intp] = columns[missing == X.shape[0]]
+    return without
+
+
 def count_missing(X: Matrix) -> int:
     """Count the missing values of X (n, d)."""
     if is_sparse(X):
@@ -49,7 +63,7 @@ def filled(X: Matrix, columns: NDArray[np.intp], values: NDArray[np.float32]) ->
     of_column[columns] = values
     X = X.copy()
     if is_sparse(X):
-        missing = np.isnan(X.data)
+        missing = np.isnan(X.data) & np.isin(X.indices, columns)
         X.data[missing] = of_column[X.indices[missing]]
     else:
         for column in columns:

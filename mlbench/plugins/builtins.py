@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlbench.data.dataset import Matrix, Split, blocks, is_sparse
+from mlbench.data.known_labels import label_shares
 from mlbench.data.missing import columns_with_missing, filled, indicators, medians
 from mlbench.plugins.demo import load_demo
 from mlbench.plugins.hookspecs import hookimpl
@@ -27,8 +28,7 @@ from mlbench.plugins.text_features import text_features
 
 # ----------------------------------------------------------------------------------- the baseline
 def _fit_prior(train: Split, params: Params, context: FitContext) -> ScoreFunction:
-    known = len(train) if train.known is None else np.maximum(train.known.sum(axis=0), 1)
-    share = train.Y.sum(axis=0) / known
+    share = label_shares(train)
 
     def scorer(X: Matrix) -> Scores:
         return np.tile(share, (X.shape[0], 1))

@@ -160,8 +160,16 @@ class ModelSpec:
 
         The estimator is fitted on X (n, d) and integer labels Y (n, k), without the labels that are constant in
         train: those are scored by their share. Its scores are ``predict_proba``, else ``decision_function``, else
-        ``predict``.
+        ``predict``. Pass ``accepts={"dense", "missing"}`` for one that takes NaN.
+
+        Raises:
+            PluginError: ``accepts`` has ``"unknown"``: an estimator is given no mask. ``ModelSpec`` itself can be.
         """
+        if "unknown" in accepts:
+            raise PluginError(
+                f"model {name!r}: an estimator cannot be told which labels are unknown: leave 'unknown' out of accepts "
+                "or yield a ModelSpec with a fit of its own"
+            )
         return cls(
             name=name,
             summary=summary,

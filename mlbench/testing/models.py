@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from mlbench.data.dataset import Split
 from mlbench.errors import TrialPruned
 from mlbench.metrics import average_precision
-from mlbench.plugins.specs import FitContext, ModelSpec, ScoreFunction, Scores
+from mlbench.plugins.specs import FitContext, ModelSpec, Scores
+from mlbench.testing.fits import check_scores, fitted, forms, micro, random_params, require
+from mlbench.testing.incomplete import INCOMPLETE_DATA_CHECKS
 from mlbench.testing.results import CheckResult, SkipCheck, run_checks
 from mlbench.testing.splits import RandomTrial, as_sparse, counts, planted
-
-Form = Callable[[Split], Split]
 
 
 def check_model(spec: ModelSpec, expected_failed_checks: Mapping[str, str] | None = None) -> list[CheckResult]:
@@ -33,69 +30,6 @@ def check_model(spec: ModelSpec, expected_failed_checks: Mapping[str, str] | Non
     return run_checks(MODEL_CHECKS, spec, expected_failed_checks or {})
 
 
-# ------------------------------------------------------------------------------------------ helpers
-def fitted(
-    spec: ModelSpec, train: Split, valid: Split | None = None, params: Mapping[str, Any] | None = None, **more: Any
-) -> ScoreFunction:
-    """Return the score function of a model that is fitted once, by default with its default parameters.
-
-    Args:
-        spec: The model.
-        train: What it is fitted on.
-        valid: The validation split, or None as at a refit.
-        params: Parameters that replace defaults.
-        more: Further fields of ``FitContext``.
-    """
-    context = FitContext(seed=0, valid=valid, **more)
-    return spec.fit(spec.prepare(train, context), {**spec.defaults, **(params or {})}, context)
-
-
-def random_params(spec: ModelSpec, seed: int) -> dict[str, Any]:
-    """Return random parameters of the search space; the defaults where there is none."""
-    return dict(spec.defaults) if spec.suggest is None else spec.suggest(RandomTrial(seed))  # type: ignore[arg-type]
-
-
-def _micro(split: Split, score: ScoreFunction) -> float:
-    return average_precision(split.Y, score(split.X), average="micro")
-
-
-def _forms(spec: ModelSpec) -> list[Form]:
-    """The forms of input that the model takes; other input is converted before it sees it."""
-    forms: list[Form] = [lambda split: split] if "dense" in spec.accepts else []
-    return forms + ([as_sparse] if "sparse" in spec.accepts else [])
-
-
-def _require(condition: object, what: str) -> None:
-    if not condition:
-        raise AssertionError(what)
-
-
-def _require_scores(scores: object, n: int, k: int) -> None:
-    _require(isinstance(scores, np.ndarray), f"scores are a {type(scores).__name__}, expected a numpy array")
-    assert isinstance(scores, np.ndarray)
-    _require(scores.shape == (n, k), f"scores have shape {scores.shape}, expected {(n, k)}")
-    _require(scores.dtype.kind == "f", f"scores have type {scores.dtype}, expected floats")
-    _require(np.isfinite(scores).all(), "scores are NaN or infinite")
-
-
-def _check_scores(spec: ModelSpec, train: Split, valid: Split) -> None:
-    """Fit with and without a validation split, dense and sparse, and look at all scores; nothing may warn."""
-    k = train.Y.shape[1]
-    for form in _forms(spec):
-        one, other = form(train), form(valid)
-        reported: list[Scores] = []
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            for score in (
-                fitted(spec, one, other, on_report=lambda step, scores: reported.append(scores)),  # noqa: B023
-                fitted(spec, one),
-            ):
-                for X in (one.X, other.X, other.X[:1]):
-                    _require_scores(score(X), X.shape[0], k)
-        for scores in reported:
-            _require_scores(scores, len(valid), k)
-
-
 # ------------------------------------------------------------------------------------------- checks
 def check_defaults_lie_in_the_search_space(spec: ModelSpec) -> None:
     """The defaults are a point of the search space, with the same names."""
@@ -104,49 +38,49 @@ def check_defaults_lie_in_the_search_space(spec: ModelSpec) -> None:
         raise SkipCheck("there is nothing to tune")
     trial = RandomTrial(given=dict(spec.defaults))
     params = spec.suggest(trial)  # type: ignore[arg-type]
-    _require(not trial.outside, f"defaults lie outside of what suggest asks for: {', '.join(trial.outside)}")
-    _require(trial.params == dict(spec.defaults), f"suggest asks for {trial.params}, defaults are {spec.defaults}")
-    _require(params == dict(spec.defaults), f"with the defaults, suggest returns {params}")
+    require(not trial.outside, f"defaults lie outside of what suggest asks for: {', '.join(trial.outside)}")
+    require(trial.params == dict(spec.defaults), f"suggest asks for {trial.params}, defaults are {spec.defaults}")
+    require(params == dict(spec.defaults), f"with the defaults, suggest returns {params}")
 
 
 def check_learns(spec: ModelSpec) -> None:
     """Labels that depend on single features are found, and no parameters are as bad as chance."""
     train, valid, test = planted(), planted(seed=1), planted(seed=2)
     chance = float(test.Y.mean())
-    for form in _forms(spec)[:1]:
-        found = _micro(form(test), fitted(spec, form(train), form(valid)))
-        _require(found > chance + 0.25, f"micro average precision is {found:.3f}, by chance it is {chance:.3f}")
+    for form in forms(spec)[:1]:
+        found = micro(form(test), fitted(spec, form(train), form(valid)))
+        require(found > chance + 0.25, f"micro average precision is {found:.3f}, by chance it is {chance:.3f}")
         for seed in range(4):
             params = random_params(spec, seed)
-            found = _micro(form(test), fitted(spec, form(train), form(valid), params))
-            _require(found > chance + 0.05, f"with {params}, micro average precision is {found:.3f}")
+            found = micro(form(test), fitted(spec, form(train), form(valid), params))
+            require(found > chance + 0.05, f"with {params}, micro average precision is {found:.3f}")
 
 
 def check_constant_labels(spec: ModelSpec) -> None:
     """A label without positives scores below one without negatives, and the others are learnt as usual."""
-    for form in _forms(spec):
+    for form in forms(spec):
         train, valid = planted(k=4), planted(k=4, seed=1)
         train.Y[:, 0], train.Y[:, 1] = 0, 1
         scores = fitted(spec, form(train), form(valid))(form(valid).X)
-        _require(scores[:, 0].max() < scores[:, 1].min(), "a label that never occurs is not below one that always does")
-        _require(np.ptp(scores[:, 0]) == 0 and np.ptp(scores[:, 1]) == 0, "a constant label has no constant score")
+        require(scores[:, 0].max() < scores[:, 1].min(), "a label that never occurs is not below one that always does")
+        require(np.ptp(scores[:, 0]) == 0 and np.ptp(scores[:, 1]) == 0, "a constant label has no constant score")
         found = average_precision(valid.Y[:, 2:], scores[:, 2:], average="micro")
-        _require(found > valid.Y[:, 2:].mean() + 0.1, f"the other labels are not learnt: {found:.3f}")
+        require(found > valid.Y[:, 2:].mean() + 0.1, f"the other labels are not learnt: {found:.3f}")
 
 
 def check_one_label(spec: ModelSpec) -> None:
     """One label is enough."""
-    _check_scores(spec, planted(k=1), planted(k=1, seed=1))
+    check_scores(spec, planted(k=1), planted(k=1, seed=1))
 
 
 def check_few_rows(spec: ModelSpec) -> None:
     """Ten rows are enough."""
-    _check_scores(spec, planted(n=10), planted(n=3, seed=1))
+    check_scores(spec, planted(n=10), planted(n=3, seed=1))
 
 
 def check_more_features_than_rows(spec: ModelSpec) -> None:
     """More features than rows are no reason to fail."""
-    _check_scores(spec, planted(n=20, d=90), planted(n=8, d=90, seed=1))
+    check_scores(spec, planted(n=20, d=90), planted(n=8, d=90, seed=1))
 
 
 def check_constant_features(spec: ModelSpec) -> None:
@@ -154,21 +88,21 @@ def check_constant_features(spec: ModelSpec) -> None:
     train, valid = planted(), planted(n=60, seed=1)
     for split in (train, valid):
         split.X[:, 5:8] = [0, 0.1, 1e8]
-    _check_scores(spec, train, valid)
+    check_scores(spec, train, valid)
 
 
 def check_no_positive_in_valid(spec: ModelSpec) -> None:
     """A validation split without a positive is no reason to fail."""
     valid = planted(n=60, seed=1)
     valid.Y[:] = 0
-    _check_scores(spec, planted(), valid)
+    check_scores(spec, planted(), valid)
 
 
 def check_all_labels_constant(spec: ModelSpec) -> None:
     """Nothing to learn is no reason to fail."""
     train = planted()
     train.Y[:] = [0, 1, 0, 1]
-    _check_scores(spec, train, planted(n=60, seed=1))
+    check_scores(spec, train, planted(n=60, seed=1))
 
 
 def check_wild_scales(spec: ModelSpec) -> None:
@@ -176,25 +110,25 @@ def check_wild_scales(spec: ModelSpec) -> None:
     train, valid = planted(), planted(n=60, seed=1)
     for split in (train, valid):
         split.X[:] = split.X * np.logspace(-18, 18, 12)
-    _check_scores(spec, train, valid)
+    check_scores(spec, train, valid)
 
 
 def check_dense_and_sparse_rank_alike(spec: ModelSpec) -> None:
     """The same rows in CSR give nearly the same ranking."""
-    if len(_forms(spec)) < 2:
+    if len(forms(spec)) < 2:
         raise SkipCheck(f"it takes {', '.join(spec.accepts)} rows alone")
     train, valid, test = counts(), counts(seed=1), counts(seed=2)
     dense = fitted(spec, train, valid)(test.X)
     sparse = fitted(spec, as_sparse(train), as_sparse(valid))(as_sparse(test).X)
     correlation = float(np.corrcoef(dense.ravel(), sparse.ravel())[0, 1])
-    _require(correlation > 0.95, f"dense and sparse scores correlate by {correlation:.3f}")
+    require(correlation > 0.95, f"dense and sparse scores correlate by {correlation:.3f}")
     one, other = (average_precision(test.Y, scores, average="micro") for scores in (dense, sparse))
-    _require(abs(one - other) < 0.05, f"micro average precision is {one:.3f} dense, {other:.3f} sparse")
+    require(abs(one - other) < 0.05, f"micro average precision is {one:.3f} dense, {other:.3f} sparse")
 
 
 def check_rows_are_scored_by_themselves(spec: ModelSpec) -> None:
     """A row's scores do not depend on its neighbours, and input that is read-only is fine and stays as it is."""
-    for form in _forms(spec)[:1]:
+    for form in forms(spec)[:1]:
         train, valid, test = planted(), planted(seed=1), planted(seed=2)
         for split in (train, valid, test):
             split.X.setflags(write=False)
@@ -209,7 +143,7 @@ def check_rows_are_scored_by_themselves(spec: ModelSpec) -> None:
 
 def check_same_seed_same_bytes(spec: ModelSpec) -> None:
     """Two trials of one job, and of two jobs, with the same parameters give identical scores."""
-    form = _forms(spec)[0]
+    form = forms(spec)[0]
     train, valid = form(planted()), form(planted(seed=1))
     context = FitContext(seed=3, valid=valid)
     prepared = spec.prepare(train, context)
@@ -217,25 +151,25 @@ def check_same_seed_same_bytes(spec: ModelSpec) -> None:
         spec.fit(p, dict(spec.defaults), context)(valid.X).tobytes()
         for p in (prepared, prepared, spec.prepare(train, context))
     ]
-    _require(scores[0] == scores[1], "two trials of one job differ: is everything random seeded by context.seed?")
-    _require(scores[0] == scores[2], "two jobs differ: is everything random seeded by context.seed?")
+    require(scores[0] == scores[1], "two trials of one job differ: is everything random seeded by context.seed?")
+    require(scores[0] == scores[2], "two jobs differ: is everything random seeded by context.seed?")
 
 
 def check_trials_do_not_touch_what_they_share(spec: ModelSpec) -> None:
     """A trial with other parameters changes nothing that an earlier one returned."""
-    form = _forms(spec)[0]
+    form = forms(spec)[0]
     train, valid = form(planted()), form(planted(seed=1))
     context = FitContext(seed=3, valid=valid)
     prepared = spec.prepare(train, context)
     first = spec.fit(prepared, dict(spec.defaults), context)
     before = first(valid.X).tobytes()
     spec.fit(prepared, random_params(spec, 1), context)(valid.X)
-    _require(first(valid.X).tobytes() == before, "a later trial changed the scores of an earlier one")
+    require(first(valid.X).tobytes() == before, "a later trial changed the scores of an earlier one")
 
 
 def check_pruning_passes_through(spec: ModelSpec) -> None:
     """``TrialPruned`` reaches the caller, and nothing is reported after it."""
-    form = _forms(spec)[0]
+    form = forms(spec)[0]
     steps: list[int] = []
 
     def prune(step: int, scores: Scores) -> None:
@@ -246,7 +180,7 @@ def check_pruning_passes_through(spec: ModelSpec) -> None:
     try:
         fitted(spec, form(planted()), form(planted(seed=1)), on_report=prune)
     except TrialPruned:
-        _require(len(steps) == 2, "the trial went on after it was pruned")
+        require(len(steps) == 2, "the trial went on after it was pruned")
     else:
         if len(steps) < 2:
             raise SkipCheck("it reports fewer than two steps")
@@ -255,19 +189,19 @@ def check_pruning_passes_through(spec: ModelSpec) -> None:
 
 def check_reports(spec: ModelSpec) -> None:
     """Steps are reported in rising order, from 1, with finite scores of all validation rows."""
-    form = _forms(spec)[0]
+    form = forms(spec)[0]
     valid = form(planted(seed=1))
     steps: list[int] = []
 
     def note(step: int, scores: Scores) -> None:
         steps.append(step)
-        _require(scores.shape == valid.Y.shape, f"step {step} reports scores of shape {scores.shape}")
+        require(scores.shape == valid.Y.shape, f"step {step} reports scores of shape {scores.shape}")
 
     fitted(spec, form(planted()), valid, on_report=note)
     if not steps:
         raise SkipCheck("it reports no steps")
-    _require(steps[0] == 1, f"the first step is {steps[0]}, expected 1")
-    _require(all(one < other for one, other in pairwise(steps)), f"steps do not rise: {steps}")
+    require(steps[0] == 1, f"the first step is {steps[0]}, expected 1")
+    require(all(one < other for one, other in pairwise(steps)), f"steps do not rise: {steps}")
 
 
 MODEL_CHECKS: Sequence[Callable[[ModelSpec], None]] = (
@@ -287,5 +221,6 @@ MODEL_CHECKS: Sequence[Callable[[ModelSpec], None]] = (
     check_trials_do_not_touch_what_they_share,
     check_pruning_passes_through,
     check_reports,
+    *INCOMPLETE_DATA_CHECKS,
 )
 """Every check of models, in the order in which they run."""

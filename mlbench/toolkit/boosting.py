@@ -12,6 +12,9 @@ tree a label and round. Two things make that affordable for many labels at no lo
 So labels come in ``Part``s, each with its own booster. Parts are grown side by side, a thread each, because the
 libraries' own threads wait for each other at every node of a tree. What the parts are does not depend on the
 number of threads.
+
+A label is boosted on the rows in which it is known: labels that are known in the same rows can share a part. Missing
+values are left to the library.
 """
 
 from __future__ import annotations
@@ -27,8 +30,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbench.data.dataset import Matrix, Split
+from mlbench.data.known_labels import label_shares, labels_by_known_rows
 from mlbench.metrics import average_precision
 from mlbench.plugins.specs import FitContext, ScoreFunction, Scores
+from mlbench.toolkit.split_gains import FEATURES_AT_ONCE, first_split_gains
+
+__all__ = ["FEATURES_AT_ONCE", "Booster", "Part", "Plan", "boost", "first_split_gains", "plan", "steps"]
 
 MAX_FEATURES = 512
 MAX_ROWS = 1 << 14
@@ -40,8 +47,6 @@ MIN_FEATURES, MIN_ROWS = 64, 2048
 """What a label keeps of many in any case."""
 RARE = 256
 """Labels with fewer positives are screened on all of them, not only on those of the sampled rows."""
-SCREENING_BINS = 32
-FEATURES_AT_ONCE = 256
 LABELS_AT_ONCE = 16
 """Labels of one booster at most, where labels share all rows and features."""
 PARTS_AT_LEAST = 8
@@ -81,6 +86,11 @@ class Part:
         """It sees all rows and features."""
         return self.features is None and self.rows is None
 
+    @property
+    def chosen(self) -> bool:
+        """Features were chosen for it, or rows drawn; else it sees all features, of all rows that its labels know."""
+        return self.features is not None or self.weight is not None
+
     def seen(self, X: Matrix, *, train: bool = False) -> Matrix:
         """The part's features of rows X (n, d); of its own rows if these are the train rows."""
         if train and self.rows is not None:
@@ -103,7 +113,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """The parts, and every label's share in train, (k,), which is what a label in no part scores.
+    """The parts, and every label's share in train where it is known, (k,), which is what a label in no part scores.
 
     In none are constant labels, and those whose rows no feature can split.
     """
@@ -128,13 +138,13 @@ def plan(train: Split, context: FitContext, *, screen_sparse: bool) -> Plan:
     """Share the labels out to parts.
 
     Args:
-        train: Rows (n, d), labels (n, k).
+        train: Rows (n, d), labels (n, k). Values may be missing, and labels unknown.
         context: Its seed draws the rows.
         screen_sparse: Choose features for each label where rows are sparse, too: for libraries that spend
             their time on features, not on what is stored.
     """
     n, d = train.X.shape
-    share = train.Y.mean(axis=0, dtype=np.float64)
+    share = label_shares(train)
     live = np.flatnonzero((share > 0) & (share < 1))
     dense = isinstance(train.X, np.ndarray)
     screened = dense or screen_sparse
@@ -143,31 +153,45 @@ def plan(train: Split, context: FitContext, *, screen_sparse: bool) -> Plan:
     density = 1.0 if isinstance(train.X, np.ndarray) else max(train.X.nnz, 1) / (n * d)
     if not screened:
         density *= STORED_CELL
-    if d <= width and n <= MAX_ROWS:
-        most_parts = max(1, int(MAX_CELLS / ((n + n_valid) * d * density)))
+    most_parts = max(1, int(MAX_CELLS / ((n + n_valid) * d * density)))
+    groups = labels_by_known_rows(train, live)
+    if d <= width and n <= MAX_ROWS and len(groups) <= most_parts:
         n_parts = min(max(-(-len(live) // LABELS_AT_ONCE), min(PARTS_AT_LEAST, len(live)), 1), most_parts)
-        return Plan(tuple(Part(some) for some in np.array_split(live, n_parts) if len(some)), share)
+        parts = (
+            Part(some, rows=rows)
+            for labels, rows in groups
+            for some in np.array_split(labels, -(-n_parts * len(labels) // len(live)))
+        )
+        return Plan(tuple(parts), share)
     cells = MAX_CELLS / (max(1, len(live)) * density)
     if screened:
         width = min(width, max(MIN_FEATURES, int(cells / (min(n, MAX_ROWS) + n_valid))))
     most = min(MAX_ROWS, max(MIN_ROWS, int(cells / min(width, d)) - n_valid))
     rng = np.random.default_rng(context.seed)
-    drawn = [_draw(train.Y[:, label] == 1, most, rng) for label in live]
+    drawn = [_draw(n, *_rows_of(train, label), most, rng) for label in live.tolist()]
     chosen: list[NDArray[np.intp] | None] = [None] * len(live)
     if d > width:
         gains = _screened(train, live, rng)
         best = np.argpartition(-gains, width - 1, axis=0)[:width]
         chosen = list(np.sort(best, axis=0).T)
-    parts = (Part(live[i : i + 1], chosen[i], *drawn[i]) for i in range(len(live)))
-    return Plan(tuple(parts), share)
+    return Plan(tuple(Part(live[i : i + 1], chosen[i], *drawn[i]) for i in range(len(live))), share)
 
 
-def _draw(positive: NDArray[np.bool_], most: int, rng: np.random.Generator) -> tuple[Any, Any]:
-    """Rows and their weights: all if there are few, else the positives, up to half, and a sample of the others."""
-    n = len(positive)
-    if n <= most:
-        return None, None
-    there, others = np.flatnonzero(positive), np.flatnonzero(~positive)
+def _rows_of(train: Split, label: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows that are known to have a label, and those that are known not to have it."""
+    there = train.Y[:, label] == 1
+    others = ~there
+    if train.known is not None:
+        there, others = there & train.known[:, label], others & train.known[:, label]
+    return np.flatnonzero(there), np.flatnonzero(others)
+
+
+def _draw(
+    n: int, there: NDArray[np.intp], others: NDArray[np.intp], most: int, rng: np.random.Generator
+) -> tuple[Any, Any]:
+    """Rows of n and their weights: all if there are few, else the positives, up to half, and a sample of the others."""
+    if len(there) + len(others) <= most:
+        return None if len(there) + len(others) == n else np.union1d(there, others), None
     n_there = min(len(there), max(most // 2, most - len(others)))
     n_others = min(len(others), most - n_there)
     rows = np.concatenate([rng.choice(there, n_there, replace=False), rng.choice(others, n_others, replace=False)])
@@ -178,67 +202,15 @@ def _draw(positive: NDArray[np.bool_], most: int, rng: np.random.Generator) -> t
 
 def _screened(train: Split, live: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float64]:
     """``first_split_gains`` of the live labels, on a sample of many rows and on what rare labels have besides."""
-    n = len(train)
+    n, Y = len(train), train.labels[:, live]
     if n <= MAX_ROWS:
-        return first_split_gains(train.X, train.Y[:, live], n)
+        return first_split_gains(train.X, Y, n)
     sample = np.sort(rng.choice(n, MAX_ROWS, replace=False))
-    rare = train.Y.sum(axis=0)[live] < RARE
-    more = np.setdiff1d(np.flatnonzero(train.Y[:, live[rare]].any(axis=1)), sample)
+    rare = (Y == 1).sum(axis=0) < RARE
+    more = np.setdiff1d(np.flatnonzero((Y[:, rare] == 1).any(axis=1)), sample)
     # Of other labels, these rows would count too often.
-    Y = np.concatenate([train.Y[sample][:, live], train.Y[more][:, live] * rare])
+    Y = np.concatenate([Y[sample], Y[more] * rare])
     return first_split_gains(train.X[np.concatenate([sample, more])], Y, len(sample))
-
-
-def first_split_gains(X: Matrix, Y: NDArray[Any], n: int) -> NDArray[np.float64]:
-    """What the best first split of a tree gains for each feature and label.
-
-    The gain is the sum over both sides of (sum of residuals)^2 / rows, residuals taken from the label's share.
-    The only split of a sparse feature that is looked at is between what is stored and what is not.
-
-    Args:
-        X: Features (n + m, d).
-        Y: Labels (n + m, k), 0 or 1.
-        n: Each label is looked at on the first so many rows, and on its positives among the others.
-
-    Returns:
-        Gains (d, k).
-    """
-    d = X.shape[1]
-    if not isinstance(X, np.ndarray):
-        stored = X.copy()
-        stored.data = np.ones(len(stored.data))
-        there = np.bincount(stored[:n].indices, minlength=d)[:, None] + stored[n:].T @ Y[n:]
-        size = n + Y[n:].sum(axis=0)
-        surplus = stored.T @ Y - there * (Y.sum(axis=0) / size)
-        return np.asarray(surplus * surplus * _share_of_both(there, size))
-    positives = [np.flatnonzero(column) for column in np.ascontiguousarray(Y.T)]
-    gains = np.zeros((d, len(positives)))
-    levels = np.arange(1, SCREENING_BINS) / SCREENING_BINS
-    for start in range(0, d, FEATURES_AT_ONCE):
-        values = np.ascontiguousarray(X[:, start : start + FEATURES_AT_ONCE].T)
-        width = len(values)
-        edges = np.quantile(values[:, :n], levels, axis=1, method="lower").T
-        bins = [np.searchsorted(e, v) + i * SCREENING_BINS for i, (e, v) in enumerate(zip(edges, values, strict=True))]
-        cells = np.ascontiguousarray(np.array(bins, dtype=np.int32).T)
-
-        def below(rows: NDArray[np.int32], width: int = width) -> NDArray[np.int64]:
-            """How many rows have, in each feature, at most each edge's value."""
-            counts = np.bincount(rows.ravel(), minlength=width * SCREENING_BINS).reshape(width, SCREENING_BINS)
-            return np.cumsum(counts, axis=1)[:, :-1]
-
-        left = below(cells[:n])
-        for label, rows in enumerate(positives):
-            more = rows[rows >= n]
-            mine = left + below(cells[more]) if len(more) else left
-            residual = below(cells[rows]) - len(rows) / (n + len(more)) * mine
-            both = _share_of_both(mine, n + len(more))
-            gains[start : start + width, label] = (residual * residual * both).max(axis=1)
-    return gains
-
-
-def _share_of_both(left: NDArray[Any], n: int | NDArray[Any]) -> NDArray[np.float64]:
-    """1 / rows to the left + 1 / rows to the right, 0 where there is no split."""
-    return np.where((left > 0) & (left < n), n / np.maximum(left * (n - left), 1), 0.0)
 
 
 def boost(plan: Plan, context: FitContext, new_booster: Callable[[int, Part, int], Booster]) -> ScoreFunction:
@@ -307,6 +279,7 @@ def _grow(
 ) -> int:
     """The best number of rounds, with at least as many grown, or as many as it took a label to stop before."""
     valid, k = context.valid, len(plan.share)
+    labels = None if valid is None else valid.labels
     growing = np.ones(len(boosters), dtype=bool)
     label_best, label_loss, label_step = np.full(k, -1.0), np.full(k, np.inf), np.zeros(k, dtype=int)
     best, best_value = 0, -np.inf
@@ -317,7 +290,7 @@ def _grow(
         for i, scores in zip(active, found, strict=True):
             if scores is not None:
                 current[:, plan.parts[i].labels] = scores.reshape(len(current), -1)
-        if valid is None:
+        if labels is None:
             best = step
             continue
         value = context.report(step, current)
@@ -325,9 +298,9 @@ def _grow(
             best, best_value = step, value
         elif step - best >= PATIENCE:
             break
-        values = average_precision(valid.Y, current, average=None)
+        values = average_precision(labels, current, average=None)
         # Average precision alone would stop a label whose scores still sharpen, and micro compares them across labels.
-        losses = _log_losses(valid.Y, current)
+        losses = _log_losses(labels, current)
         label_step[(values > label_best) | (losses < label_loss)] = step
         label_best, label_loss = np.fmax(label_best, values), np.fmin(label_loss, losses)
         # A label that no validation row has cannot say when to stop.
@@ -342,10 +315,12 @@ def _grow(
 
 
 def _log_losses(Y: NDArray[Any], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean log loss of each label, (k,), by its labels (n, k) and their probabilities (n, k)."""
+    """Mean log loss of each label, (k,), by its labels (n, k), -1 where unknown, and their probabilities (n, k)."""
     right = np.where(Y == 1, probabilities, 1 - probabilities)
     np.log(np.maximum(right, np.finfo(np.float32).eps, out=right), out=right)
-    return -np.asarray(right.mean(axis=0, dtype=np.float64))
+    if (Y >= 0).all():
+        return -np.asarray(right.mean(axis=0, dtype=np.float64))
+    return -np.asarray(right.sum(axis=0, dtype=np.float64, where=Y >= 0) / np.maximum((Y >= 0).sum(axis=0), 1))
 
 
 def _more(boosters: Sequence[Booster], rounds: int, number: int) -> Scores | None:
@@ -354,7 +329,7 @@ def _more(boosters: Sequence[Booster], rounds: int, number: int) -> Scores | Non
 
 def steps(context: FitContext) -> Iterator[tuple[int, int]]:
     """(rounds to be reached, rounds to grow), until there would be no time for more and for scoring."""
-    blind = context.valid is None or not context.valid.Y.any()
+    blind = context.valid is None or not (context.valid.labels == 1).any()
     last = (context.best_step or ROUNDS_WITHOUT_VALID) if blind else MAX_ROUNDS
     began, done = time.monotonic(), 0
     paces: list[float] = []

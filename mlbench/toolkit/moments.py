@@ -13,13 +13,14 @@ Floats = NDArray[np.float64]
 
 
 def moments(X: Matrix) -> tuple[Floats, NDArray[np.float32]]:
-    """Mean of each feature, and one over its standard deviation.
+    """Mean of each feature, and one over its standard deviation, of the values that are not missing.
 
     Args:
-        X: Rows (n, d), dense or CSR.
+        X: Rows (n, d), dense or CSR; NaN where a value is missing.
 
     Returns:
-        Mean (d,), float64, and inverse (d,), float32, which is 0 for a constant feature, so that it drops out.
+        Mean (d,), float64, and inverse (d,), float32, which is 0 for a constant feature, so that it drops out. A
+        feature without values has mean 0.
     """
     n, d = X.shape
     if isinstance(X, np.ndarray):
@@ -31,8 +32,35 @@ def moments(X: Matrix) -> tuple[Floats, NDArray[np.float32]]:
         there = np.bincount(X.indices, minlength=d)
         squares = np.bincount(X.indices, (X.data - mean[X.indices]) ** 2, minlength=d) + (n - there) * mean**2
     spread = np.sqrt(squares / n)
+    for column in np.flatnonzero(np.isnan(mean)):
+        values = (X[:, column] if isinstance(X, np.ndarray) else X[:, [column]].toarray()[:, 0]).astype(np.float64)
+        values = values[~np.isnan(values)]
+        mean[column], spread[column] = (values.mean(), values.std()) if len(values) else (0, 0)
+        constant[column] = not len(values) or np.ptp(values) == 0
     constant |= spread < np.finfo(np.float32).tiny
     return mean, np.where(constant, 0, 1 / np.where(constant, 1, spread)).astype(np.float32)
+
+
+def moments_where_known(X: Matrix, known: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of each feature in the rows in which a label is known.
+
+    Args:
+        X: Rows (n, d), dense or CSR, none of whose values is missing. Dense features are centred, about.
+        known: Whether each of k labels is known (n, k), each in some row.
+
+    Returns:
+        Means (k, d), and deviations (k, d), which are 0 for a feature that is constant in the rows of the label.
+    """
+    mean, squares = np.zeros((2, known.shape[1], X.shape[1]))
+    for rows in blocks(X.shape[0]):
+        part, weight = X[rows].astype(np.float64), known[rows].astype(np.float64)
+        mean += (part.T @ weight).T
+        squares += ((part * part if isinstance(part, np.ndarray) else part.multiply(part)).T @ weight).T
+    mean /= known.sum(axis=0)[:, None]
+    squares /= known.sum(axis=0)[:, None]
+    variances = squares - mean * mean
+    # Rounding leaves much less of a constant than the spacing of float32 is worth.
+    return mean, np.sqrt(np.where(variances > 1e-12 * squares, variances, 0))
 
 
 def _dense(X: NDArray[np.float32]) -> tuple[Floats, Floats, NDArray[np.bool_]]:

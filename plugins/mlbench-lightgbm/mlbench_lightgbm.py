@@ -2,7 +2,7 @@
 
 Method: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree" (NIPS 2017). A part's labels
 are the "classes" of one booster with an objective of our own, the logistic loss of each label by itself: so every
-round grows one tree a label over shared bins. Where labels share rows and features, thresholds are drawn at random:
+round grows one tree a label over shared bins. Where labels see all rows and features, thresholds are drawn at random:
 Geurts, Ernst and Wehenkel, "Extremely randomized trees" (Machine Learning 63, 2006).
 """
 
@@ -168,12 +168,13 @@ def fit(
     """Boost until what is tuned stops rising on the validation rows, or as long as the winning trial did at a refit."""
     plan, rows = prepared
     settings = {**params, **BINNING, "lambda_l2": LAMBDA_L2, "objective": "none", "deterministic": True}
+    nothing_chosen = not any(part.chosen for part in plan.parts)
 
     def trees(number: int, part: Part, threads: int) -> Trees:
         seed = (context.seed + number) % 2**31
         # Twice as fast, and better, on few rows where labels share all features; on a label's own features worse for
         # rare labels (benchmarks/README.md). A refit has more rows and may share them out: it does as the trial did.
-        drawn = context.refit_state.setdefault("extra_trees", part.whole)
+        drawn = context.refit_state.setdefault("extra_trees", nothing_chosen)
         more = {"extra_trees": drawn, "num_threads": threads, "seed": seed}
         if plan.cache["sparse"] and not drawn:
             # LightGBM copies sparse rows for a tree that sees less than six tenths of what is stored, which takes as
@@ -195,5 +196,5 @@ def mlbench_models() -> Iterator[ModelSpec]:
         defaults=DEFAULTS,
         prepare=prepare,
         fit=fit,
-        accepts={"dense", "sparse"},
+        accepts={"dense", "sparse", "missing", "unknown"},
     )

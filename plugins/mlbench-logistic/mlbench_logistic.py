@@ -4,13 +4,16 @@ Method: L2-penalised logistic regression of each label, by L-BFGS (Liu and Noced
 method for large scale optimization", Mathematical Programming 1989). Every label has its own curvature pairs and
 its own step length, but the two products with the rows that an iteration takes are shared, and a label that has
 converged leaves. The step length costs no product: it is found on the margins along the search direction.
+
+A label is fitted on the rows in which it is known, with features scaled by what they are in these rows: in the others
+its residuals are 0, so that the products are still shared.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -18,6 +21,8 @@ from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
 from mlbench.toolkit.blocks import blocks
+from mlbench.toolkit.labels import label_shares
+from mlbench.toolkit.moments import moments_where_known
 from mlbench.toolkit.scaling import SCALING, ColumnScaling, measure
 
 if TYPE_CHECKING:
@@ -94,6 +99,22 @@ def times(A: Singles, axes: Singles) -> Singles:
 
 
 @dataclass(frozen=True)
+class Targets:
+    """What some labels are fitted to."""
+
+    Y: Singles
+    """(labels, n)."""
+    counts: Singles
+    """(labels,), the number of rows in which each is known."""
+    known: Singles | None = None
+    """(labels, n), 1 where the label is known and 0 elsewhere; None if all are known."""
+
+    def __getitem__(self, labels: Any) -> Targets:
+        """Those of some of the labels."""
+        return Targets(self.Y[labels], self.counts[labels], None if self.known is None else self.known[labels])
+
+
+@dataclass(frozen=True)
 class Prepared:
     """What trials share: the scaled rows, the labels that there is something to learn about, and bases."""
 
@@ -101,10 +122,12 @@ class Prepared:
     X: Matrix
     mean: Singles
     """What is left of the means of the scaled features: all of it where they are sparse."""
-    Y: Singles
-    """(labels, n), of the live labels only."""
+    targets: Targets
+    """Of the live labels only."""
     share: Floats
     live: NDArray[np.intp]
+    spreads: Floats | None
+    """(labels, d), deviations of the scaled features in the rows in which each live label is known; None if all are."""
     products: list[Singles] = field(default_factory=list)
     """The covariance of the scaled features, once it is asked for."""
     bases: dict[str, Basis] = field(default_factory=dict)
@@ -116,7 +139,7 @@ class Prepared:
         margins += (V[:, -1] - W @ self.mean)[:, None]
         return margins
 
-    def slopes(self, residual: Singles, V: Singles, factor: Singles, penalty: float) -> Singles:
+    def slopes(self, residual: Singles, V: Singles, factor: Singles, penalty: Singles, counts: Singles) -> Singles:
         """Gradient (labels, d + 1) of the mean loss plus the penalty."""
         slopes = np.empty_like(V)
         total = residual.sum(axis=1)
@@ -124,9 +147,18 @@ class Prepared:
         slopes[:, :-1] -= np.outer(total, self.mean)
         slopes[:, :-1] *= factor
         slopes[:, -1] = total
-        slopes /= np.float32(self.X.shape[0])
-        slopes[:, :-1] += np.float32(penalty) * V[:, :-1]
+        slopes /= counts[:, None]
+        slopes[:, :-1] += penalty[:, :-1] * V[:, :-1]
         return slopes
+
+    def factor(self, scaling: str, labels: slice) -> Singles:
+        """What the scaled features are multiplied by, (d,), or (labels, d) where each label has rows of its own."""
+        if self.spreads is None:
+            return self.basis(scaling).factor
+        spreads = self.spreads[labels]
+        inverse = np.divide(self.columns.inverse, spreads, out=np.zeros_like(spreads), where=spreads > 0)
+        own = [replace(self.columns, inverse=some).factors(scaling) for some in inverse]
+        return np.divide(own, spreads, out=np.zeros_like(spreads), where=spreads > 0).astype(np.float32)
 
     def basis(self, scaling: str) -> Basis:
         """That of a scaling, made when it is first asked for."""
@@ -162,12 +194,23 @@ def covariance(X: Matrix, mean: Singles) -> Singles:
 def prepare(train: Split, context: FitContext) -> Prepared:
     """Scale the rows once for all trials."""
     columns = measure(train.X)
-    share = train.Y.mean(axis=0, dtype=np.float64)
+    share = label_shares(train)
     live = np.flatnonzero((share > 0) & (share < 1))
     X = columns.scaled(train.X)
     mean = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel().astype(np.float32)
     Y = np.ascontiguousarray(train.Y[:, live].T, dtype=np.float32)
-    return Prepared(columns=columns, X=X, mean=mean, Y=Y, share=share, live=live)
+    known = None if train.known is None or train.known.all() else train.known[:, live]
+    counts = np.full(len(live), len(train)) if known is None else known.sum(axis=0)
+    weight = None if known is None else np.ascontiguousarray(known.T, dtype=np.float32)
+    return Prepared(
+        columns=columns,
+        X=X,
+        mean=mean,
+        targets=Targets(Y, counts.astype(np.float32), weight),
+        share=share,
+        live=live,
+        spreads=None if known is None else moments_where_known(X, known)[1],
+    )
 
 
 def dot(A: Singles, B: Singles) -> Singles:
@@ -194,15 +237,23 @@ def direction(slopes: Singles, pairs: Pairs, inverse: Singles) -> Singles:
     return q
 
 
-def residuals(margins: Singles, Y: Singles) -> Singles:
-    """Probabilities minus labels, in place."""
+def residuals(margins: Singles, targets: Targets) -> Singles:
+    """Probabilities minus labels, in place; 0 where the label is unknown."""
     probabilities(margins)
-    margins -= Y
+    margins -= targets.Y
+    if targets.known is not None:
+        margins *= targets.known
     return margins
 
 
 def search(
-    margins: Singles, change: Singles, residual: Singles, Y: Singles, slope: Singles, linear: Singles, square: Singles
+    margins: Singles,
+    change: Singles,
+    residual: Singles,
+    targets: Targets,
+    slope: Singles,
+    linear: Singles,
+    square: Singles,
 ) -> Singles:
     """Step length of each label along its direction.
 
@@ -213,16 +264,16 @@ def search(
         margins: (labels, n) at the start; moved to the end.
         change: (labels, n), the margins of the direction.
         residual: (labels, n), overwritten by that at the end.
-        Y: (labels, n).
+        targets: Of the labels.
         slope: At the start, negative.
         linear: Penalty times weights times direction.
         square: Penalty times direction squared.
     """
     length = np.ones_like(slope)
     low, low_slope, high = np.zeros_like(slope), slope.copy(), np.full_like(slope, np.inf)
-    residuals(np.add(margins, change, out=residual), Y)
+    residuals(np.add(margins, change, out=residual), targets)
     todo = np.arange(len(slope))
-    now = dot(residual, change) / np.float32(Y.shape[1]) + linear + square
+    now = dot(residual, change) / targets.counts + linear + square
     for _ in range(12):
         short, long = now < STEEP * slope[todo], now > -TURNED * slope[todo]
         wrong = short | long
@@ -239,8 +290,8 @@ def search(
         gap = np.where(bounded, high[todo], 0) - low[todo]
         inside = np.clip(guess, low[todo] + 0.1 * gap, low[todo] + 0.9 * gap)
         length[todo] = np.where(bounded, inside, np.clip(guess, 1.5 * at, 10 * at))
-        there = residuals(margins[todo] + length[todo, None] * change[todo], Y[todo])
-        now = dot(there, change[todo]) / np.float32(Y.shape[1]) + linear[todo] + length[todo] * square[todo]
+        there = residuals(margins[todo] + length[todo, None] * change[todo], targets[todo])
+        now = dot(there, change[todo]) / targets.counts[todo] + linear[todo] + length[todo] * square[todo]
         residual[todo] = there
     change *= length[:, None]
     margins += change
@@ -252,16 +303,18 @@ def solve(problem: Prepared, labels: slice, C: float, scaling: str, end: float) 
     share = problem.share[problem.live[labels]]
     basis = problem.basis(scaling)
     n, d = problem.X.shape
-    penalty = np.append(np.full(d, 1 / (C * n)), 0).astype(np.float32)
+    targets, factor = problem.targets[labels], problem.factor(scaling, labels)
+    penalty = np.zeros((len(share), d + 1), dtype=np.float32)  # none on the intercept
+    penalty[:, :-1] = 1 / (C * targets.counts.astype(np.float64)[:, None])
     variances = np.append(basis.variances, 1).astype(np.float32)
     at_once = max(1, CELLS_IN_CACHE // n)
     found = np.zeros((len(share), d + 1), dtype=np.float32)
     found[:, -1] = np.log(share) - np.log1p(-share)
     active = np.arange(len(share))
-    Y, V = problem.Y[labels], found.copy()
+    V = found.copy()
     margins = np.repeat(V[:, -1:], n, axis=1)
-    residual = residuals(margins.copy(), Y)
-    slopes = problem.slopes(residual, V, basis.factor, penalty[0])
+    residual = residuals(margins.copy(), targets)
+    slopes = problem.slopes(residual, V, factor, penalty, targets.counts)
     rotated = basis.rotated(slopes)
     pairs: Pairs = []
     for _ in range(MAX_ITERATIONS):
@@ -271,24 +324,26 @@ def solve(problem: Prepared, labels: slice, C: float, scaling: str, end: float) 
         if not going.any() or time.monotonic() > end:
             break
         if not going.all():
-            active, Y, V, margins, residual = active[going], Y[going], V[going], margins[going], residual[going]
-            rotated = rotated[going]
+            active, targets, V = active[going], targets[going], V[going]
+            margins, residual, rotated, penalty = margins[going], residual[going], rotated[going], penalty[going]
+            factor = factor[going] if factor.ndim == 2 else factor
             pairs = [(s[going], y[going], c[going]) for s, y, c in pairs]
         # The mean of p(1 - p) times a variance is the Hessian's diagonal, about; p(1 - p) = |r|(1 - |r|).
-        spread = (residual.sum(axis=1) - 2 * dot(residual, Y) - dot(residual, residual)) / np.float32(n)
+        spread = (residual.sum(axis=1) - 2 * dot(residual, targets.Y) - dot(residual, residual)) / targets.counts
         inverse = 1 / (np.maximum(spread, np.float32(1e-7))[:, None] * variances + penalty)
         D = direction(rotated, pairs, inverse)
         E = basis.original(D)
-        change = problem.margins(E, basis.factor)
+        change = problem.margins(E, factor)
         slope, linear, square = dot(D, rotated), dot(penalty * E, V), dot(penalty * E, E)
         length = np.empty_like(slope)
         # Few labels at a time, so that what a search looks at stays in the cache.
         for some in blocks(len(active), at_once):
-            parts = (array[some] for array in (margins, change, residual, Y, slope, linear, square))
-            length[some] = search(*parts)
+            length[some] = search(
+                *(margins[some], change[some], residual[some], targets[some], slope[some], linear[some], square[some])
+            )
         step = length[:, None] * D
         V += length[:, None] * E
-        slopes = problem.slopes(residual, V, basis.factor, penalty[0])
+        slopes = problem.slopes(residual, V, factor, penalty, targets.counts)
         before, rotated = rotated, basis.rotated(slopes)
         bend = rotated - before
         product = dot(step, bend)
@@ -312,7 +367,7 @@ def weights(prepared: Prepared, params: dict[str, Any], context: FitContext) -> 
     if not found:
         return np.zeros((d, 0), dtype=np.float32), np.zeros(0, dtype=np.float32)
     V = np.concatenate(found)
-    W: Singles = V[:, :-1] * prepared.basis(params["scaling"]).factor
+    W: Singles = V[:, :-1] * prepared.factor(params["scaling"], slice(None))
     intercept: Singles = V[:, -1] - W @ prepared.mean
     return np.ascontiguousarray(W.T), intercept
 
@@ -341,5 +396,5 @@ def mlbench_models() -> Iterator[ModelSpec]:
         defaults=DEFAULTS,
         prepare=prepare,
         fit=fit,
-        accepts={"dense", "sparse"},
+        accepts={"dense", "sparse", "unknown"},
     )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
 from mlbench.toolkit.blocks import blocks
+from mlbench.toolkit.labels import label_shares
 from mlbench.toolkit.scaling import SCALING, ColumnScaling, measure
 
 if TYPE_CHECKING:
@@ -61,14 +62,17 @@ class Prepared:
     Y: Singles
     share: NDArray[np.float64]
     live: NDArray[np.intp]
+    known: Singles | None
+    """(n, labels), 1 where the label is known and 0 elsewhere; None if all are known."""
 
 
 def prepare(train: Split, context: FitContext) -> Prepared:
     """Measure the features once for all trials."""
-    share = train.Y.mean(axis=0, dtype=np.float64)
+    share = label_shares(train)
     live = np.flatnonzero((share > 0) & (share < 1))
     Y = train.Y[:, live].astype(np.float32)
-    return Prepared(X=train.X, columns=measure(train.X), Y=Y, share=share, live=live)
+    known = None if train.known is None else train.known[:, live].astype(np.float32)
+    return Prepared(X=train.X, columns=measure(train.X), Y=Y, share=share, live=live, known=known)
 
 
 def probabilities(margins: Singles) -> Singles:
@@ -101,8 +105,8 @@ class Network:
         self.hidden, self.back, self.kept = np.empty((3, BATCH, hidden), dtype=np.float32)
         self.residual = np.empty((BATCH, labels), dtype=np.float32)
 
-    def learn(self, X: Matrix, Y: Singles, rng: np.random.Generator) -> None:
-        """One step of Adam on the mean over rows of the labels' summed logistic loss; at most ``BATCH`` rows."""
+    def learn(self, X: Matrix, Y: Singles, rng: np.random.Generator, known: Singles | None = None) -> None:
+        """One step of Adam on the mean over rows of the known labels' summed logistic loss; at most ``BATCH`` rows."""
         W, V, b, c = self.weights
         W_slopes, V_slopes, b_slopes, c_slopes = self.gradients
         n = len(Y)
@@ -122,6 +126,8 @@ class Network:
         residual += c
         probabilities(residual)
         residual -= Y
+        if known is not None:
+            residual *= known
         residual *= np.float32(1 / n)
         np.matmul(residual, V.T, out=back)
         if self.dropout:
@@ -205,7 +211,8 @@ def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scor
         order = rng.permutation(n)
         for rows in blocks(n, BATCH):
             some = order[rows]
-            network.learn(columns.batch(X, some, buffer), prepared.Y[some], rng)
+            known = None if prepared.known is None else prepared.known[some]
+            network.learn(columns.batch(X, some, buffer), prepared.Y[some], rng, known)
         if context.valid is None:
             continue
         scores = scorer_of(network.weights)(context.valid.X)
@@ -219,7 +226,7 @@ def fit(prepared: Prepared, params: dict[str, Any], context: FitContext) -> Scor
 
 def epochs(context: FitContext) -> Iterator[int]:
     """Epoch numbers from 1, until there would be no time for another epoch."""
-    blind = context.valid is None or not context.valid.Y.any()
+    blind = context.valid is None or not (context.valid.labels == 1).any()
     last = context.best_step or EPOCHS_WITHOUT_VALID if blind else MAX_EPOCHS
     longest = 0.0
     for step in range(1, last + 1):
@@ -242,5 +249,5 @@ def mlbench_models() -> Iterator[ModelSpec]:
         defaults=DEFAULTS,
         prepare=prepare,
         fit=fit,
-        accepts={"dense", "sparse"},
+        accepts={"dense", "sparse", "unknown"},
     )

@@ -4,12 +4,17 @@ Method: Hoerl and Kennard, "Ridge Regression: Biased Estimation for Nonorthogona
 eigenbasis of the features' Gram matrix, or of the rows' where there are fewer rows than features. Of many sparse rows
 with many features neither matrix would fit; they are solved by conjugate gradients: Hestenes and Stiefel, "Methods of
 Conjugate Gradients for Solving Linear Systems" (1952).
+
+A label is fitted on the rows in which it is known. Labels that are known in the same rows share a decomposition, which
+costs what that of all rows costs; it is made for each set of rows if all of them fit into ``MOST_KEPT`` bytes. Of more
+sets the labels are solved side by side by conjugate gradients, at the cost of up to ``MAX_ITERATIONS`` products of the
+rows with a column for each label in every trial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -17,10 +22,15 @@ from numpy.typing import NDArray
 
 from mlbench import FitContext, Matrix, ModelSpec, ScoreFunction, Split, hookimpl
 from mlbench.toolkit.blocks import ROWS_PER_BLOCK, blocks, is_sparse
+from mlbench.toolkit.conjugate_gradients import conjugate_gradients
+from mlbench.toolkit.labels import label_shares, labels_by_known_rows
+from mlbench.toolkit.moments import moments_where_known
 from mlbench.toolkit.scaling import SCALING, ColumnScaling, measure
 
 if TYPE_CHECKING:
     from optuna import Trial
+
+    from mlbench import Scores
 
 Floats: TypeAlias = "NDArray[np.float64]"
 
@@ -29,6 +39,8 @@ CELLS_IN_DOUBLE = 10**10
 COLUMNS_PER_BLOCK = 1024
 MAX_GRAM = 1 << 13
 """Sparse rows with more features and more rows are never multiplied out: that takes half a gigabyte, and minutes."""
+MOST_KEPT = 1 << 29
+"""Bytes of the decompositions for all scalings, where labels are known in different rows."""
 LABELS_AT_ONCE = 64
 MAX_ITERATIONS = 200
 TOLERANCE = 1e-5
@@ -58,7 +70,9 @@ def is_near(columns: ColumnScaling) -> bool:
 class Path:
     """All ridge solutions of one training set; the decomposition of a scaling is made when first asked for."""
 
+    n: int
     train: Split
+    """Its rows are needed where they are not in ``gram``."""
     columns: ColumnScaling
     mean: Floats
     """What centring at float32 left of the standardised features' means."""
@@ -92,15 +106,15 @@ class Path:
                 values, vectors = np.linalg.eigh(row_gram(self.train.X, self.columns, factor))
                 target = vectors.T @ self.cross
             # The decomposition is exact, but the product of every trial need not be where the Gram matrix is not.
-            n, d = self.train.X.shape
-            dtype = dtype_for(float(n) * d * min(n, d))
+            d = self.train.X.shape[1]
+            dtype = dtype_for(float(self.n) * d * min(self.n, d))
             self.solved[scaling] = np.maximum(values, 0), vectors.astype(dtype, copy=False), target
         return self.solved[scaling]
 
     @property
     def mean_eigenvalue(self) -> float:
         """Of the smaller Gram matrix: n d / min(n, d), because ``weights`` makes the mean variance 1."""
-        return float(max(len(self.train), int(np.count_nonzero(self.columns.inverse))))
+        return float(max(self.n, int(np.count_nonzero(self.columns.inverse))))
 
     def coefficients(self, alpha: float, scaling: str, context: FitContext) -> Floats:
         """Coefficients (d, k) of the standardised features."""
@@ -182,8 +196,7 @@ def by_iteration(
 ) -> Floats:
     """What solves (Z'Z + alpha) V = Z'(Y - share), (d, k), for the centred features Z, scaled by ``factor`` (d, 1).
 
-    Each label has step lengths of its own, so that what it gets depends on no other one. It ends at ``TOLERANCE``,
-    after ``MAX_ITERATIONS``, or when the time is over: cut short, conjugate gradients shrink, as a penalty does.
+    A label ends at ``TOLERANCE``, after ``MAX_ITERATIONS``, or when the time is over.
     """
     X = train.X.astype(np.float64)
     scale = factor * columns.inverse.astype(np.float64)[:, None]
@@ -203,47 +216,149 @@ def by_iteration(
 
     V = np.zeros((X.shape[1], len(share)))
     for labels in blocks(len(share), LABELS_AT_ONCE):
-        going = np.arange(labels.start, labels.stop)
-        residual = backward(train.Y[:, going] - share[going])
-        direction, size = residual.copy(), np.square(residual).sum(axis=0)
-        enough = TOLERANCE**2 * size
-        for _ in range(MAX_ITERATIONS):
-            left = size > enough
-            if not left.any() or context.seconds_left <= 0:
-                break
-            if not left.all():
-                going, size, enough = going[left], size[left], enough[left]
-                residual, direction = residual[:, left], direction[:, left]
-            image = backward(forward(direction)) + alpha * direction
-            step = size / (direction * image).sum(axis=0)
-            V[:, going] += step * direction
-            residual -= step * image
-            size, before = np.square(residual).sum(axis=0), size
-            direction *= size / before
-            direction += residual
+        right = backward(train.Y[:, labels] - share[labels])
+        alphas = np.full(right.shape[1], alpha)
+        V[:, labels] = iterated(right, lambda P, _: backward(forward(P)), alphas, context)
     return V
 
 
-def prepare(train: Split, context: FitContext) -> Path:
-    """Products of the features, in one pass over blocks of rows."""
+def iterated(
+    right: Floats, product: Callable[[Floats, NDArray[np.intp]], Floats], alpha: Floats, context: FitContext
+) -> Floats:
+    """``conjugate_gradients`` for as long as they are worth it, and there is time."""
+    return conjugate_gradients(
+        right, product, alpha, TOLERANCE, MAX_ITERATIONS, is_time_over=lambda: context.seconds_left <= 0
+    )
+
+
+def by_label(share: Floats, parts: list[tuple[NDArray[np.intp], ScoreFunction]]) -> ScoreFunction:
+    """The scores of some labels by each of the functions; other labels score their share."""
+
+    def scorer(X: Matrix) -> Scores:
+        scores = np.tile(share.astype(np.float32), (X.shape[0], 1))
+        for labels, score in parts:
+            scores[:, labels] = score(X)
+        return scores
+
+    return scorer
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Labels by the rows in which they are known, each group a training set of its own."""
+
+    share: Floats
+    paths: list[tuple[NDArray[np.intp], Path]]
+
+    def score_function(self, params: dict[str, Any], context: FitContext) -> ScoreFunction:
+        """The solutions of all groups."""
+        return by_label(self.share, [(labels, fit(path, params, context)) for labels, path in self.paths])
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Labels that are known in many different sets of rows."""
+
+    train: Split
+    columns: ColumnScaling
+    Z: Matrix
+    """(n, d), the features over their spread in all rows."""
+    share: Floats
+    live: NDArray[np.intp]
+    mean: Floats
+    spread: Floats
+    """(d, labels), of Z in the rows in which each live label is known."""
+
+    def score_function(self, params: dict[str, Any], context: FitContext) -> ScoreFunction:
+        """The solutions of all labels, some at a time."""
+        parts = [self.solve(some, params, context) for some in blocks(len(self.live), LABELS_AT_ONCE)]
+        W = np.concatenate(parts, axis=1)
+        offset = (self.share[self.live] - (self.mean * W).sum(axis=0)).astype(np.float32)
+        coefficients = W.astype(np.float32)
+        columns = self.columns
+        return by_label(self.share, [(self.live, lambda X: np.asarray(columns.scaled(X) @ coefficients) + offset)])
+
+    def solve(self, some: slice, params: dict[str, Any], context: FitContext) -> Floats:
+        """Coefficients (d, labels) of Z for some of the live labels."""
+        assert self.train.known is not None
+        labels, mean, spread = self.live[some], self.mean[:, some], self.spread[:, some]
+        Y, known = self.train.Y[:, labels], self.train.known[:, labels]
+        inverse = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+        own = inverse * self.columns.inverse[:, None]
+        factors = [replace(self.columns, inverse=column).factors(params["scaling"]) for column in own.T]
+        scale = inverse * np.stack(factors, axis=1)
+        alpha = params["shrinkage"] * np.maximum(known.sum(axis=0), np.count_nonzero(own, axis=0))
+
+        def transposed(residual: Callable[[Any, slice], Floats], going: NDArray[np.intp]) -> Floats:
+            """The product of the labels' features with what is given of each block of rows, whose sum is 0."""
+            product = np.zeros((len(mean), len(going)))
+            for rows in blocks(len(Y)):
+                part = self.Z[rows].astype(np.float64)
+                product += part.T @ (residual(part, rows) * known[rows][:, going])
+            return scale[:, going] * product
+
+        def product(P: Floats, going: NDArray[np.intp]) -> Floats:
+            P = scale[:, going] * P
+            offset = (mean[:, going] * P).sum(axis=0)
+            return transposed(lambda part, rows: part @ P - offset, going)
+
+        right = transposed(lambda part, rows: Y[rows] - self.share[labels], np.arange(len(labels)))
+        return scale * iterated(right, product, alpha, context)
+
+
+def prepare(train: Split, context: FitContext) -> Path | Groups | Masked:
+    """Products of the features, in one pass over blocks of rows, or in one for each set of known rows."""
+    if train.known is None or train.known.all():
+        return path_of(train)
+    share = label_shares(train)
+    live = np.flatnonzero((share > 0) & (share < 1))
+    groups = labels_by_known_rows(train, live)
+    if len(groups) < 2 or sum(kept_bytes(train.X, rows) for _, rows in groups) <= MOST_KEPT:
+        return Groups(share, [(labels, group_path(train, labels, rows)) for labels, rows in groups])
+    columns = measure(train.X)
+    Z = columns.scaled(train.X)
+    mean, spread = moments_where_known(Z, train.known[:, live])
+    return Masked(train=train, columns=columns, Z=Z, share=share, live=live, mean=mean.T, spread=spread.T)
+
+
+def kept_bytes(X: Matrix, rows: NDArray[np.intp] | None) -> float:
+    """What is kept of some rows of X: a Gram matrix and a decomposition for each scaling, and the rows for the dual."""
+    n, d = X.shape[0] if rows is None else len(rows), X.shape[1]
+    size = X.nbytes if isinstance(X, np.ndarray) else 12 * X.nnz
+    return 8.0 * (1 + len(SCALING)) * min(n, d) ** 2 + (size * n / X.shape[0] if n < d else 0)
+
+
+def group_path(train: Split, labels: NDArray[np.intp], rows: NDArray[np.intp] | None) -> Path:
+    """The solutions for labels that are known in the same rows."""
+    some = slice(None) if rows is None else rows
+    part = Split.unchecked(X=train.X[some], Y=train.Y[some][:, labels])
+    path = path_of(part)
+    return path if path.gram is None else replace(path, train=part.take(slice(0)))
+
+
+def path_of(train: Split) -> Path:
+    """The solutions of one training set, all of whose labels are known."""
     columns = measure(train.X)
     n, d = train.X.shape
     share = train.Y.mean(axis=0, dtype=np.float64)
     sparse = is_sparse(train.X)
+    mean = np.zeros(d)
+    path = Path(n=n, train=train, columns=columns, mean=mean, share=share, gram=None, cross=None)
     if sparse and min(n, d) > MAX_GRAM:
-        return Path(train=train, columns=columns, mean=np.zeros(d), share=share, gram=None, cross=None)
+        return path
     if d <= n:
         gram, cross, mean = column_gram(train, columns)
-        return Path(train=train, columns=columns, mean=mean, share=share, gram=gram, cross=cross)
-    mean = np.zeros(d)
+        return replace(path, mean=mean, gram=gram, cross=cross)
     if not sparse:
         for some in blocks(d, COLUMNS_PER_BLOCK):
             mean[some] = columns.standardised(train.X, some).mean(axis=0, dtype=np.float64)
-    return Path(train=train, columns=columns, mean=mean, share=share, gram=None, cross=train.Y - share)
+    return replace(path, cross=train.Y - share)
 
 
-def fit(path: Path, params: dict[str, Any], context: FitContext) -> ScoreFunction:
+def fit(path: Path | Groups | Masked, params: dict[str, Any], context: FitContext) -> ScoreFunction:
     """The solution for one penalty; its scores are the predicted label values."""
+    if not isinstance(path, Path):
+        return path.score_function(params, context)
     W = path.coefficients(params["shrinkage"] * path.mean_eigenvalue, params["scaling"], context)
     columns = path.columns
     intercept = path.share - path.mean @ W
@@ -271,5 +386,5 @@ def mlbench_models() -> Iterator[ModelSpec]:
         defaults=DEFAULTS,
         prepare=prepare,
         fit=fit,
-        accepts={"dense", "sparse"},
+        accepts={"dense", "sparse", "unknown"},
     )

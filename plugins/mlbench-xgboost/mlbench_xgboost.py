@@ -64,6 +64,25 @@ def prepare(train: Split, context: FitContext) -> tuple[Split, Plan]:
     return train, parts
 
 
+def with_missing(X: Matrix, train: Split) -> Matrix:
+    """Rows in which XGBoost can tell zeros from missing values.
+
+    What sparse rows do not store is missing to XGBoost, and that is their zeros. So of each feature of which train
+    lacks values, the missing ones are the ones of a further feature. Of other features they count as zeros.
+    """
+    if isinstance(X, np.ndarray) or isinstance(train.X, np.ndarray):
+        return X
+    gaps = np.unique(train.X.indices[np.isnan(train.X.data)])
+    if not len(gaps):
+        return X
+    import scipy.sparse as sp  # late: dense rows have no need of it
+
+    more = X[:, gaps]
+    more.data = np.isnan(more.data).astype(np.float32)
+    more.eliminate_zeros()
+    return sp.csr_matrix(sp.hstack([X, more]))
+
+
 def n_bins(max_bin: int, plan: Plan, context: FitContext) -> int:
     """Bins of a feature: labels' own are few, and with finer bins rare labels are found better (benchmarks/README.md).
 
@@ -79,11 +98,11 @@ def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[
 
     def both(part: Part) -> tuple[Any, Any]:
         rows = xgboost.QuantileDMatrix(
-            part.seen(train.X, train=True), part.targets(train.Y), weight=part.weight, max_bin=max_bin, nthread=1
+            part.seen(X, train=True), part.targets(train.Y), weight=part.weight, max_bin=max_bin, nthread=1
         )
-        if context.valid is None:
+        if X_valid is None:
             return rows, None
-        valid = part.seen(context.valid.X)
+        valid = part.seen(X_valid)
         if not isinstance(valid, np.ndarray):
             # To read binned sparse rows XGBoost searches for each of their features; that took longer than the trees.
             return rows, xgboost.DMatrix(valid, nthread=1)
@@ -92,6 +111,8 @@ def binned(train: Split, plan: Plan, max_bin: int, context: FitContext) -> list[
     if max_bin not in plan.cache:
         if sum(part.cells(train.X) for part in plan.parts) > MOST_CELLS:
             plan.cache.clear()
+        X = with_missing(train.X, train)
+        X_valid = None if context.valid is None else with_missing(context.valid.X, train)
         with ThreadPoolExecutor(context.threads) as pool:
             plan.cache[max_bin] = list(pool.map(both, plan.parts))
     found: list[tuple[Any, Any]] = plan.cache[max_bin]
@@ -142,7 +163,8 @@ def fit(prepared: tuple[Split, Plan], params: dict[str, Any], context: FitContex
     def trees(number: int, part: Part, threads: int) -> Trees:
         return Trees({**settings, "nthread": threads, "seed": (context.seed + number) % 2**31}, *matrices[number])
 
-    return boost(plan, context, trees)
+    score = boost(plan, context, trees)
+    return lambda X: score(with_missing(X, train))
 
 
 @hookimpl
@@ -156,6 +178,6 @@ def mlbench_models() -> Iterator[ModelSpec]:
         defaults=DEFAULTS,
         prepare=prepare,
         fit=fit,
-        accepts={"dense", "sparse"},
+        accepts={"dense", "sparse", "missing", "unknown"},
         devices={"cpu", "cuda"},
     )

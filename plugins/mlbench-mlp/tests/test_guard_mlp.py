@@ -117,7 +117,7 @@ def test_biases_do_not_decay():
 def test_many_weights_learn_as_few_do(d, hidden):
     """More weights than Adam goes over at a time: all of them move and decay, and no bias decays."""
     rng = np.random.default_rng(0)
-    train, test = (Split(X=rng.standard_normal((130, d)).astype(np.float32), Y=np.uint8([])) for _ in range(2))
+    train, test = (Split(X=rng.standard_normal((130, d)), Y=np.zeros((130, 1))) for _ in range(2))
     train = replace(train, Y=(train.X[:, :8] + train.X[:, -8:] > 0.5).astype(np.uint8))
     test = replace(test, Y=train.Y)
     params = {"hidden": hidden, "weight_decay": 50.0, "learning_rate": 0.003, "dropout": 0.0}

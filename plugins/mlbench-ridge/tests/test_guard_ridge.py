@@ -77,7 +77,7 @@ def test_what_single_precision_leaves_of_a_mean_is_taken_off(n, scaling):
     mean = train.mean(axis=0, dtype=np.float64)
     assert np.abs((mean.astype(np.float32) - mean) / train.std(axis=0, dtype=np.float64)).max() > 0.2
     Y = (train[:, :4] - 1000 > rng.random((n, 4)) * 4 * step).astype(np.uint8)
-    train, test = Split(X=train, Y=Y), Split(X=test, Y=Y)
+    train, test = Split(X=train, Y=Y), Split(X=test, Y=np.resize(Y, (50, 4)))
     for shrinkage in (1e-3, 0.1):
         expected = restated(train, test, shrinkage, scaling)
 
