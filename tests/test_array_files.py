@@ -117,10 +117,11 @@ def test_an_archive_for_each_split(tmp_path: Path) -> None:
         ({"X": X, "y": Y, "Y_true": Y}, "y, Y_true could both be Y"),
         ({"X_test": X, "Y_test": Y}, "which rows are train?"),
         ({"X": X, "Y": Y, "X_test": X, "Y_test": Y}, "which rows are train?"),
+        ({"X": X, "Y": Y, "X_train": X, "Y_train": Y}, "which rows are train?"),
         ({"X_train": X, "Y_train": Y, "X_test": X}, "no labels (Y) beside X_test"),
         ({"X_train": X, "Y_train": Y, "groups": Y[:, 0]}, "no features (X) beside groups"),
         ({"X_train": X, "Y_train": Y, "split": np.array(["train"] * 6)}, "splits by name and by the array split"),
-        ({"X": X, "Y": Y, "mask": Y}, "mask: does it say which labels are known"),
+        ({"X": X, "Y": Y, "mask": Y}, "does mask say which labels are known, or which are not? Name it known"),
     ],
 )
 def test_what_names_leave_open_is_an_error(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
@@ -324,6 +325,8 @@ def test_bad_labels(tmp_path: Path, labels: Any, options: dict[str, Any], messag
     [
         ({"Y_mask": Y[:5]}, "the mask has shape (5, 2)"),
         ({"Y_mask": Y * 2}, "which labels are known must be true or false"),
+        ({"Y_mask": np.zeros((6, 2), [("a", "f4")])}, "which labels are known must be true or false"),
+        ({"Y_mask": Y.astype("M8[s]")}, "which labels are known must be true or false"),
         ({"Y_mask": Y.astype("U1")}, "which labels are known must be true or false"),
         ({"groups": Y}, "d.npz: groups: groups have shape (6, 2)"),
         ({"groups": X[:, 0]}, "groups have shape (6,) and type float32"),
@@ -414,6 +417,18 @@ def test_features_and_labels_are_no_mini_musicnet(tmp_path: Path) -> None:
     np.save(tmp_path / "features-train.npy", X)
     np.save(tmp_path / "labels-train.npy", Y)
     assert read_dataset(tmp_path).features == ("raw",)
+
+
+def test_names_of_archives_are_free(tmp_path: Path) -> None:
+    """An archive may be called like an array; what is no archive of features and labels stays out of the way."""
+    for name in ("mask.npz", "data.npz", "Y.npz"):
+        path = _archive(tmp_path, X=X, Y=Y).rename(tmp_path / name)
+        assert len(read_dataset(path).train) == len(read_dataset(tmp_path).train) == 6
+        path.unlink()
+
+    np.save(tmp_path / "mask.npy", X)
+    (tmp_path / "t.csv").write_text("x,y\n1,0\n2,1\n")
+    assert read_dataset(tmp_path, ReadOptions(labels=("y",))).label_names == ("y",)
 
 
 def test_half_a_folder(tmp_path: Path) -> None:

@@ -210,6 +210,18 @@ def test_other_files_of_a_pair(tmp_path: Path) -> None:
     assert data.notes == ("arrays that are not used: Yi.npz",)
 
 
+def test_dense_features_of_sparse_labels(tmp_path: Path) -> None:
+    """PECOS takes dense features as ``.npy`` beside sparse labels; NaN is a missing value."""
+    dense = np.where(X == 0, np.nan, X)
+    np.save(tmp_path / "X.trn.npy", dense)
+    _write(tmp_path / "Y.trn.npz", "Y")
+
+    data = read_dataset(tmp_path)
+
+    np.testing.assert_array_equal(data.train.X, dense)
+    np.testing.assert_array_equal(data.train.Y, Y)
+
+
 def test_a_pair_for_the_test_split_by_its_path(tmp_path: Path) -> None:
     """``--test`` takes the features of another pair."""
     (tmp_path / "other").mkdir()
@@ -299,15 +311,21 @@ def test_bad_sparse_files(tmp_path: Path, case: str) -> None:
     assert said.startswith("X.trn.npz")
 
 
-def test_entries_that_stand_twice_are_added(tmp_path: Path) -> None:
-    """As SciPy does; a label that stands twice is 2, which is refused."""
-    arrays = _parts_of(sp.coo_matrix((np.ones(257), (np.zeros(257, int), np.zeros(257, int))), shape=(4, 3)))
+@pytest.mark.parametrize("how", ["csr", "csc", "coo"])
+def test_entries_that_stand_twice_are_added(tmp_path: Path, how: str) -> None:
+    """As SciPy does; a label that stands so often is no 1, which is refused."""
+    n = 257
+    sizes = {"indptr": np.array([0, n, n, n, n] if how == "csr" else [0, n, n, n]), "row": np.zeros(n, int)}
+    arrays = {
+        "data": np.ones(n), "indices": np.zeros(n, int), "col": np.zeros(n, int), "format": np.array(how.encode()),
+        "shape": np.array([4, 3]), **sizes,
+    }  # fmt: skip
     np.savez(tmp_path / "X.npz", **arrays)
     np.savez(tmp_path / "Y.npz", **_parts_of(sp.coo_matrix(Y)))
-    assert _cells(read_dataset(tmp_path).train.X)[0, 0] == 257
+    assert _cells(read_dataset(tmp_path).train.X)[0, 0] == n
 
     np.savez(tmp_path / "Y.npz", **arrays)
-    assert "row 0, column 0 holds 257" in _refusal(tmp_path)
+    assert f"row 0, column 0 holds {n}" in _refusal(tmp_path)
 
 
 def test_a_sparse_file_alone(tmp_path: Path) -> None:

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mlbench.data.formats.parts import PART_OF
-from mlbench.errors import DataError
 
 
 class Role(NamedTuple):
     """What an array is.
 
     Attributes:
-        key: ``X``, ``Y``, ``mask``, ``groups``, ``split``, ``label_names`` or ``feature_names``.
+        key: ``X``, ``Y``, ``mask``, ``groups``, ``split``, ``label_names``, ``feature_names`` or ``unclear``.
         part: The split that it belongs to; None if its name states none.
     """
 
@@ -33,8 +32,9 @@ OF_ALL = {
     "split": ("split", "splits"),
     "label_names": ("label names", "labelnames"),
     "feature_names": ("feature names", "featurenames"),
+    "unclear": ("mask",),
 }
-"""The names of arrays that there is one of."""
+"""The names of arrays that there is one of; ``mask`` could mean that labels are known, or that they are not."""
 OF_REPOSITORY = {"X": ("x xf",), "Y": ("x y",)}
 """The names of the matrices of the Extreme Classification Repository."""
 _SEPARATORS = re.compile(r"[-_. ]+")
@@ -63,11 +63,6 @@ def role_of(name: str, text: bool = False) -> Role | None:
         name: The name, such as ``X_train``.
         text: Whether it is a text file. Many text files that are called ``Y`` or ``data-train`` are no matrices, so
             only names that the Extreme Classification Repository gives to matrices say so.
-
-    Raises:
-        DataError: The name is ``mask``, which could mean that labels are known, or that they are not.
     """
     bare = _SEPARATORS.sub("", name.lower())
-    if bare == "mask":
-        raise DataError(f"{name}: does it say which labels are known, or which are not? Call it 'known' if they are")
     return (_ROLES_OF_TEXT if text else _ROLES).get(bare)

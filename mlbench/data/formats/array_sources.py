@@ -118,7 +118,7 @@ def folder_source(folder: Path) -> Source:
     """Return the arrays of the files of a folder.
 
     Raises:
-        DataError: Two files have the same role.
+        DataError: Two files have the same role, or it is not clear what one is.
     """
     files = {file.name: file for file in matrix_files(folder)}
 
@@ -147,6 +147,10 @@ def _source(
             raise DataError(
                 f"{where}: {listed([names[role], name])} could both be {role.key}; found: {listed(roles, most=20)}: "
                 "rename or remove one of them"
+            )
+        if role is not None and role.key == "unclear":
+            raise DataError(
+                f"{where}: does {shown_name(name)} say which labels are known, or which are not? Name it known"
             )
         if role is not None:
             names[role] = name

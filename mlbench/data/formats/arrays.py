@@ -46,8 +46,8 @@ from mlbench.data.formats.npy import Array, shown_name, texts_of
 from mlbench.data.formats.parts import PART_OF, PART_WORDS, assigned, fold_of
 from mlbench.errors import DataError, UsageError
 
-LABEL_LISTS = ("y", "output-items")
-FEATURE_LISTS = ("xf",)
+_LABEL_LISTS = ("y", "output-items")
+_FEATURE_LISTS = ("xf",)
 """Text files of XMC data sets that may list the names of labels and features, one on each line."""
 
 
@@ -129,10 +129,10 @@ def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset
     stated = train.names_of("label_names")
     label_names, more = convert_labels([each.labels for each in rows.values()], options, stated)
     if not stated and not options.one_hot:
-        label_names = _listed(train.folder, LABEL_LISTS, len(label_names), notes) or label_names
+        label_names = _names_beside(train.folder, _LABEL_LISTS, len(label_names), notes) or label_names
     _make_dense_if_full(list(rows.values()))
     d = next(iter(rows.values())).X.shape[-1]
-    feature_names = train.names_of("feature_names") or _listed(train.folder, FEATURE_LISTS, d, notes)
+    feature_names = train.names_of("feature_names") or _names_beside(train.folder, _FEATURE_LISTS, d, notes)
     if feature_names and len(feature_names) != d:
         raise DataError(f"{train.where}: {d} features, but {len(feature_names)} feature names")
 
@@ -144,7 +144,7 @@ def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset
         for part, each in rows.items()
     }  # fmt: skip
     if None in splits:
-        splits = split_rows(splits[None], train, options)
+        splits = _split_rows(splits[None], train, options)
     elif train.of_all("split") is not None:
         raise DataError(f"{train.where}: splits by name and by the array {train.of_all('split')}: keep one of them")
     elif options.fold is not None and not any(fold_of(bare_stem(path)) is not None for path in parts.values()):
@@ -204,7 +204,7 @@ def _make_dense_if_full(rows: Sequence[_Rows]) -> None:
             each.X = X
 
 
-def _listed(folder: Path | None, stems: Sequence[str], count: int, notes: list[str]) -> list[str]:
+def _names_beside(folder: Path | None, stems: Sequence[str], count: int, notes: list[str]) -> list[str]:
     """Return the names that a text file beside XMC matrices lists, or nothing if it has another number of lines."""
     for file in files_in(folder, packed(".txt")) if folder is not None else ():
         if bare_stem(file).lower() not in stems:
@@ -217,7 +217,7 @@ def _listed(folder: Path | None, stems: Sequence[str], count: int, notes: list[s
     return []
 
 
-def split_rows(whole: Split, source: Source, options: ReadOptions) -> dict[str | None, Split]:
+def _split_rows(whole: Split, source: Source, options: ReadOptions) -> dict[str | None, Split]:
     """Divide rows by the array ``split``: words such as train and test, or folds of which ``--fold`` is the test.
 
     Raises:

@@ -177,8 +177,7 @@ def _cells(array: LabelArray, values: Array) -> Array:
 
 def _set(arrays: Sequence[LabelArray], is_one: Any) -> None:
     for array in arrays:
-        Y = is_one(array.Y).astype(np.uint8)
-        array.Y = Y if array.known is None else np.where(array.known, Y, np.uint8(0))
+        array.Y = is_one(array.Y).astype(np.uint8)
 
 
 def _one_hot(arrays: Sequence[LabelArray], unknown: Sequence[str], names: Sequence[str]) -> list[str]:

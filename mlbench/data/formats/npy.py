@@ -92,7 +92,6 @@ class Archive(Mapping[str, Array]):
         with self._opened(f"{name} is broken") as archive, archive.open(info) as stream:
             stream.read(header.start)
             cells = _filled(stream, header.dtype, math.prod(header.shape), where)
-            stream.read(1)  # the end of the member, where its checksum is compared
         return cells.reshape(header.shape, order="F" if header.fortran_order else "C")
 
     def __iter__(self) -> Iterator[str]:
