@@ -96,7 +96,7 @@ def _mlbench(*words: str, cwd: Path, env: dict[str, str]) -> str:
 def test_the_plugin_example_is_found(forest: dict[str, str], tmp_path: Path) -> None:
     """The forest shows up in the list and says what it is."""
     assert re.search(r"model +forest +mlbench-forest +0.1", _mlbench("plugins", "list", cwd=tmp_path, env=forest))
-    assert "Random forest, one multi-output forest" in _mlbench("plugins", "info", "forest", cwd=tmp_path, env=forest)
+    assert "One multi-output random forest" in _mlbench("plugins", "info", "forest", cwd=tmp_path, env=forest)
 
 
 slow = pytest.mark.skipif(not os.environ.get("MLBENCH_SLOW"), reason="slow: tox -e slow")
