@@ -169,7 +169,7 @@ def read_bytes(path: Path) -> bytes:
         if path.name.lower().endswith(suffix):
             try:
                 raw = unpack(raw)
-            except (OSError, ValueError, EOFError, lzma.LZMAError, zlib.error) as error:
+            except BROKEN as error:
                 raise DataError(f"{path.name}: corrupt or incomplete {suffix} file: download it again") from error
     check_not_pointer(path, raw)
     return raw
@@ -181,6 +181,10 @@ def open_packed(path: Path) -> IO[bytes]:
     opener: Callable[[Path], Any] = openers.get(path.suffix.lower(), lambda plain: plain.open("rb"))
     found: IO[bytes] = opener(path)
     return found
+
+
+BROKEN = (OSError, ValueError, EOFError, lzma.LZMAError, zlib.error)
+"""What the libraries raise for packed files that are cut short or damaged."""
 
 
 def check_not_pointer(path: Path, start: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -71,7 +72,7 @@ def _list_of(cell: Any) -> list[Any] | None:
 def from_lists(column: str, rows: Iterable[Sequence[str]]) -> Named:
     """Return one label for each distinct text of all rows; an empty text is none."""
     kept = [list(dict.fromkeys(label for label in row if label)) for row in rows]
-    names = sorted({label for row in kept for label in row}, key=_by_number)
+    names = sorted({label for row in kept for label in row}, key=_natural)
     if not names:
         raise DataError(f"column {shown(column)} holds no label in any row")
     place = {name: code for code, name in enumerate(names)}
@@ -145,7 +146,7 @@ def word_cells(
     """
     known = np.array([bool(cell) for cell in cells], dtype=bool)
     counts = Counter(cell for cell in cells if cell)
-    values = sorted(counts, key=_by_number)
+    values = sorted(counts, key=_natural)
     words = sorted({value.strip().lower() for value in values})
     pairs = [pair for pair in YES_NO if set(words) <= set(pair)]
     positive = _positive(column, words, options.positive)
@@ -183,15 +184,13 @@ def word_cells(
     return [f"{column}={value}" for value in values], Y
 
 
-def _by_number(value: str) -> tuple[float, str]:
-    try:
-        return float(value), value
-    except ValueError:
-        return np.inf, value
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Return a sort key with which ``label-2`` comes before ``label-10``."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", text) if part]
 
 
 def _said(values: Sequence[str], positive: str) -> str:
-    return next(value for value in values if value.strip().lower() == positive)
+    return next((value for value in values if value.strip().lower() == positive), positive)
 
 
 def check_single(where: str, column: str, values: Sequence[str]) -> None:

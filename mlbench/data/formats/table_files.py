@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlbench.data.formats.base import (
+    BROKEN,
     ReadOptions,
     check_not_pointer,
     has_suffix,
@@ -145,8 +146,11 @@ def _check_lengths(file: Path, n: int, dialect: Dialect, encoding: str) -> None:
 
 def _encoding(file: Path, options: ReadOptions) -> tuple[str, str]:
     """Return the encoding and the start of the text."""
-    with open_packed(file) as stream:
-        start = stream.read(_HEAD)
+    try:
+        with open_packed(file) as stream:
+            start = stream.read(_HEAD)
+    except BROKEN as error:
+        raise DataError(f"{file.name}: cannot be read: {one_line(error)}") from error
     check_not_pointer(file, start)
     encoding = options.encoding or ("utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     try:
