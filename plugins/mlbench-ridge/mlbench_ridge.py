@@ -325,7 +325,7 @@ def kept_bytes(X: Matrix, rows: NDArray[np.intp] | None) -> float:
     """What is kept of some rows of X: a Gram matrix and a decomposition for each scaling, and the rows for the dual."""
     n, d = X.shape[0] if rows is None else len(rows), X.shape[1]
     size = X.nbytes if isinstance(X, np.ndarray) else 12 * X.nnz
-    return 8.0 * (1 + len(SCALING)) * min(n, d) ** 2 + (size * n / X.shape[0] if n < d else 0)
+    return float(8 * (1 + len(SCALING)) * min(n, d) ** 2 + (size * n / X.shape[0] if n < d else 0))
 
 
 def group_path(train: Split, labels: NDArray[np.intp], rows: NDArray[np.intp] | None) -> Path:

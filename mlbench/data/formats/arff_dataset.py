@@ -42,6 +42,9 @@ def read_arff_dataset(
     """
     files = [read_arff(file, options.encoding) for file in by_split.values()]
     first = files[0]
+    for file in files:
+        if not file.cells.shape[0]:
+            raise DataError(f"{file.file}: no rows after @data")
     for other in files[1:]:
         _check_same_header(first, other)
     labels = _label_columns(first, stated(first), options)

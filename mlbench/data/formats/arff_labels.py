@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlbench.data.formats.arff import Arff, Attribute, number_of
 from mlbench.data.formats.base import YES_NO, ReadOptions, listed, shown
-from mlbench.data.formats.label_cells import Named, list_cells, number_cells, split_cells, word_cells
+from mlbench.data.formats.label_cells import FEWEST_REPEATED, Named, list_cells, number_cells, split_cells, word_cells
 from mlbench.errors import DataError, UsageError
 
 
@@ -72,7 +73,9 @@ def _nominal(
     attribute = files[0].attributes[j]
     values = [value for value in attribute.values if value not in options.unknown]
     said = any(entry.rpartition("=")[0] in ("", attribute.name) for entry in options.positive)
-    if len(values) > 2 and not options.one_hot and not only and not said:
+    repeated = sum(count > 1 for cell, count in Counter(cells).items() if cell)
+    classes = only and repeated >= FEWEST_REPEATED
+    if len(values) > 2 and not options.one_hot and not classes and not said:
         has = f"label {shown(attribute.name)} has the values {listed(values)}"
         raise UsageError(f"{files[0].file}: {has}: give --one-hot if each of them is a label of its own")
     if len(values) != 2 or options.one_hot or said or _known_pair(values):
