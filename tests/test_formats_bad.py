@@ -204,7 +204,7 @@ def test_broken_bzip2(tmp_path):
 
 BAD_NPY = {
     "labels 0 and 2": (npy(np.ones((2, 3))), npy(np.array([[0, 1], [1, 2]])), "row 1, column 'note-1' holds 2"),
-    "NaN": (npy(np.array([[1, 2], [np.nan, 1]])), GOOD_Y, "audio-train.npy: some samples are NaN"),
+    "NaN": (npy(np.array([[1, 2], [np.nan, 1]])), GOOD_Y, "audio-train.npy: row 1, column 0 is NaN"),
     "row counts": (npy(np.ones((3, 3))), GOOD_Y, "3 rows of features, but 2 rows of labels"),
     "three dimensions": (npy(np.ones((2, 3, 3))), GOOD_Y, "features have shape (2, 3, 3)"),
     "one dimension": (npy(np.ones((2, 3))), npy(np.ones(2)), "labels have shape (2,)"),

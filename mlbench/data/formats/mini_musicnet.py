@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbench.data.dataset import Dataset, blocks, make_split
+from mlbench.data.dataset import Dataset, Matrix, blocks, make_split
 from mlbench.data.formats.base import Format, ReadOptions, one_line, read_text
 from mlbench.data.formats.npy import Array, read_npy, texts_of
 from mlbench.errors import DataError
@@ -46,8 +46,7 @@ def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset
             continue
         X, Y = _read_array(audio), _read_array(labels)
         splits[part] = make_split(X, Y, groups.get(part), where=f"{audio.name}, {labels.name}", label_names=_names(Y))
-        if any(np.isnan(splits[part].X[rows]).any() for rows in blocks(len(X))):
-            raise DataError(f"{audio.name}: some samples are NaN: replace or drop such windows first")
+        _check_complete(splits[part].X, audio.name)
     manifest = _read_manifest(path / MANIFEST)
     return Dataset(
         name=manifest.get("name", name),
@@ -61,6 +60,17 @@ def _read(parts: Mapping[str, Path], name: str, options: ReadOptions) -> Dataset
         citation=manifest.get("citation", ""),
         twins=frozenset(manifest.get("twins", ())),
     )
+
+
+def _check_complete(X: Matrix, file: str) -> None:
+    """Raise ``DataError`` if a sample is NaN: audio has no missing values, and ``rfft`` would spread it."""
+    for rows in blocks(X.shape[0]):
+        missing = np.isnan(X[rows])
+        if missing.any():
+            row, column = (int(i[0]) for i in np.nonzero(missing))
+            raise DataError(
+                f"{file}: row {rows.start + row}, column {column} is NaN: replace or drop such windows first"
+            )
 
 
 def _read_manifest(file: Path) -> dict[str, Any]:
