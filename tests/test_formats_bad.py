@@ -111,7 +111,7 @@ BAD_HEADERS = {
     ),
     "words for labels": (
         b"@relation 'r: -C 1'\n@attribute a {cat,dog,cow}\n@attribute x real\n@data\ncat,1\ndog,1\ncow,1\n",
-        "different value in every row",
+        "label 'a' has the values cat, dog, cow: give --one-hot",
     ),
     "only labels": (
         b"@relation 'r: -C 1'\n@attribute a {0,1}\n@attribute t string\n@data\n0,x\n1,y\n1,z\n",

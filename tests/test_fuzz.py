@@ -162,7 +162,7 @@ def test_mutants_are_refused_in_one_line_or_read(number: int, tmp_path: Path) ->
                 warnings.simplefilter("error")
                 complete(read_dataset(folder, ReadOptions(**options)))  # type: ignore[arg-type]
         except MlbenchError as error:
-            assert mutant >= 0, error  # the file itself is read
+            assert mutant >= 0, error  # noqa: PT017 - the file itself is read
             refused += 1
             lines = str(error).splitlines()
         except BaseException as error:

@@ -38,9 +38,9 @@ from mlbench.reporting.plots import check_file, plot_ranks
     help="Write a critical difference diagram (.png or .svg).",
 )
 def compare(what: tuple[str, ...], runs: Path, limit: str | None, metric: str | None, plot: Path | None) -> None:
-    """Compare models, jobs, runs folders or leaderboards in pairs.
+    """Compare models, jobs, runs folders or leaderboards pairwise.
 
-    A and B are models of --runs (MODEL or MODEL:FEATURES), folders of single jobs (runs/jobs/ID), two runs
+    A and B are models in --runs (MODEL or MODEL:FEATURES), folders of single jobs (runs/jobs/ID), two runs
     folders, or two leaderboards (CSV). Of two folders or leaderboards, each row of B is compared with the same
     row of A. Differences are B - A, with paired bootstrap intervals. For several data sets, average ranks are
     shown as well.

@@ -47,7 +47,7 @@ WRITERS = {"csv": to_csv, "markdown": to_markdown, "html": to_html}
 def leaderboard_command(
     datasets: tuple[str, ...], form: str, curves: Path | None, tuning: bool, per_label: bool, runs: Path
 ) -> None:
-    """Print the leaderboards of finished jobs, one per data set and budget."""
+    """Print the leaderboards of finished jobs, one per data set and tuning budget."""
     chosen = click.get_current_context().get_parameter_source("form") is not ParameterSource.DEFAULT
     given = {"--per-label": per_label, "--tuning": tuning, "--format": chosen}
     instead = [name for name in given if given[name]]

@@ -25,7 +25,7 @@ def merge_command(runs: tuple[Path, ...], output: Path) -> None:
     """Merge the finished jobs of several runs folders, such as those of several machines.
 
     A job that occurs several times is kept once; times, memory and logs may differ. If its results differ, the
-    first one is kept and the conflict is reported. Damaged jobs are skipped. After either, the exit code is 3.
+    first one is kept and the conflict is reported. Damaged jobs are skipped. The exit code is 3 in either case.
     """
     result = merge(runs, output)
     for line in result.conflicts + result.damaged:

@@ -20,7 +20,7 @@ runs_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
-    help="Runs folder: finished jobs, running studies and cached features.",
+    help="Runs folder: finished jobs, unfinished studies and cached features.",
 )
 EXIT_DIFFERENCE = 3
 """The exit code of a check that found a difference."""
@@ -63,18 +63,18 @@ _ROLES = (
     click.option(
         "--label-separator",
         metavar="TEXT",
-        help="What separates the labels where one cell holds all labels of a row, such as '|'.",
+        help="Separator for a column that lists all labels of a row in one cell, such as '|'.",
     ),
     click.option(
         "--positive",
         metavar="WORD",
         multiple=True,
-        help="Word that means 1 in a label column with two words, as WORD or COLUMN=WORD (repeatable).",
+        help="Word that counts as positive in a label column with two words, as WORD or COLUMN=WORD (repeatable).",
     ),
     click.option(
         "--one-hot",
         is_flag=True,
-        help="Each value in a label column is a label of its own, and a row has one of them.",
+        help="One-hot encode label columns, so that each distinct value becomes a label.",
     ),
     click.option(
         "--unknown",

@@ -32,7 +32,7 @@ from mlbench.results.schema import BASELINE, Record
 )
 @table_options
 def plot(dataset: str, output: Path, read: ReadOptions) -> None:
-    """Draw one row with its labels, and how frequent each label is."""
+    """Plot one row with its labels, and the frequency of each label."""
     check_file(output)
     asked = DatasetRequest(name=dataset, options=read)
     with making() as progress:

@@ -14,7 +14,7 @@ from mlbench.plugins.catalog import discover
 
 @click.group()
 def plugins() -> None:
-    """List and show the installed models, data sets and features."""
+    """List and describe the installed models, data sets and features."""
 
 
 @plugins.command("list")

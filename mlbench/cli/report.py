@@ -19,7 +19,7 @@ from mlbench.reporting.report import write_report
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
     metavar="DIR",
-    help="Folder for index.html, which needs neither a server nor a network.",
+    help="Folder for index.html, which is self-contained and opens offline.",
 )
 @runs_option
 def report(datasets: tuple[str, ...], output: Path, runs: Path) -> None:

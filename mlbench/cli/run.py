@@ -43,11 +43,13 @@ BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metri
     "--features",
     multiple=True,
     metavar="FEATURES",
-    help="Features to run on (repeatable). [default: those of the data set]",
+    help="Feature set to use (repeatable). [default: the data set's own]",
 )
 @click.option("--suite", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with data sets and options.")
 @table_options
-@click.option("--n-trials", type=int, help="Number of trials per model; the first one uses the defaults. [default: 20]")
+@click.option(
+    "--n-trials", type=int, help="Number of trials per job; the first uses the default parameters. [default: 20]"
+)
 @click.option(
     "--timeout",
     type=Quantity("TIME", seconds),
@@ -59,7 +61,9 @@ BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metri
     help="Time limit for each trial, and for the final fit. [default: 5m]",
 )
 @click.option(
-    "--memory-limit", type=Quantity("SIZE", n_bytes), help="Memory limit for a model, such as 500M or 8G. [default: 8G]"
+    "--memory-limit",
+    type=Quantity("SIZE", n_bytes),
+    help="Memory limit for each job, such as 500M or 8G. [default: 8G]",
 )
 @click.option(
     "--metric",
@@ -70,7 +74,7 @@ BUDGET_OPTIONS = ("n_trials", "timeout", "trial_timeout", "memory_limit", "metri
 @click.option(
     "--refit",
     type=click.Choice(REFITS),
-    help="Data for the final fit; auto refits on train+valid if valid was taken out of train. [default: auto]",
+    help="Data for the final fit; auto uses train+valid if valid was held out from train, else train. [default: auto]",
 )
 @click.option(
     "--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Random seed (repeatable). [default: 0]"

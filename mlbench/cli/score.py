@@ -25,7 +25,7 @@ from mlbench.reporting.views import ABSENT, ARROWS
     "--metric",
     required=True,
     metavar="NAME",
-    help="Metric of mlbench or function of sklearn.metrics; write sklearn.metrics:NAME to force the latter.",
+    help="A metric of mlbench or a function in sklearn.metrics; sklearn.metrics:NAME forces the latter.",
 )
 @runs_option
 @data_option
@@ -39,8 +39,8 @@ def score(
 ) -> None:
     """Compute a metric on finished jobs from their stored scores, without training.
 
-    Metrics of predictions use thresholds that are fitted on the validation split, and propensity-scored metrics the
-    label frequencies of train.
+    Metrics of binary predictions use thresholds fitted on the validation split; propensity-scored metrics use the
+    label frequencies in train.
     """
     wanted = find_metric(metric)
     said: set[str] = set()

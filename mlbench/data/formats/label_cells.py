@@ -184,9 +184,9 @@ def word_cells(
     return [f"{column}={value}" for value in values], Y
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
+def _natural(text: str) -> list[tuple[int, int, str]]:
     """Return a sort key with which ``label-2`` comes before ``label-10``."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", text) if part]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d{1,18})", text) if part]
 
 
 def _said(values: Sequence[str], positive: str) -> str:
